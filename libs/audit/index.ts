@@ -1,0 +1,1 @@
+export { appendAudit, type AuditEvent } from './audit-trail.js';

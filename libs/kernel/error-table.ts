@@ -1,0 +1,72 @@
+/**
+ * The closed table of errors. `status` is the HTTP status, `text` the public sentence; `{field}` places are filled from
+ * the public detail given at the throw. Private detail goes to the log by `cause`. `docs/reference/errors.md` holds the
+ * same table, and a test holds the two together.
+ */
+export const errorTable = {
+  SLU_REQUEST_MALFORMED: { status: 400, text: '{what}' },
+  SLU_REQUEST_INVALID: { status: 422, text: '{field}: {problem}' },
+  SLU_REQUEST_TOO_LARGE: { status: 413, text: 'the body is larger than the limit of {limitBytes} bytes' },
+  SLU_REQUEST_TIMEOUT: { status: 408, text: 'the body did not arrive within {seconds} seconds' },
+  SLU_REQUEST_MEDIA_TYPE: { status: 415, text: 'content type {given} is not accepted here; send {wanted}' },
+  SLU_REQUEST_ABANDONED: { status: 499, text: 'the caller went away before the answer' },
+  SLU_REQUEST_NOT_FOUND: { status: 404, text: 'there is nothing at {path}' },
+  SLU_REQUEST_METHOD: { status: 405, text: '{path} does not answer {method}' },
+  SLU_INTERNAL: { status: 500, text: 'something went wrong on our side; the request id leads to the log' },
+
+  SLU_ACCESS_KEY_MISSING: { status: 401, text: 'send an API key: Authorization: Bearer <key>' },
+  SLU_ACCESS_KEY_INVALID: { status: 401, text: 'the API key is not valid' },
+  SLU_ACCESS_KEY_IN_QUERY: {
+    status: 400,
+    text: 'never put a key into the query string; send it in the Authorization header',
+  },
+  SLU_ACCESS_FORBIDDEN: { status: 403, text: 'this key may not {action}' },
+  SLU_ACCESS_KEY_UNKNOWN: { status: 404, text: 'there is no API key {id}' },
+
+  SLU_ARTIFACT_UNREADABLE: { status: 400, text: 'the artifact cannot be read: {problem}' },
+  SLU_ARTIFACT_REFUSED: { status: 422, text: 'the artifact is refused: {problem}' },
+  SLU_ARTIFACT_TOO_LARGE: { status: 413, text: 'the artifact is larger than allowed: {problem}' },
+  SLU_ARTIFACT_FOLDER_CLOSED: { status: 403, text: 'registering from a folder is not allowed here: {problem}' },
+  SLU_ARTIFACT_STORE_FULL: { status: 507, text: 'the artifact store has no room left' },
+  SLU_MODEL_CONFLICT: { status: 409, text: 'model {model} version {version} is already registered with other content' },
+  SLU_MODEL_UNKNOWN: { status: 404, text: 'there is no model {model}' },
+  SLU_MODEL_VERSION_UNKNOWN: { status: 404, text: 'there is no version {version} of model {model}' },
+  SLU_MODEL_VERSION_IN_USE: { status: 409, text: 'version {version} of model {model} is in use: {usedBy}' },
+  SLU_MODEL_VERSION_ARCHIVED: { status: 409, text: 'version {version} of model {model} is archived' },
+  SLU_ENDPOINT_CONFLICT: { status: 409, text: 'endpoint {endpoint} exists already' },
+  SLU_ENDPOINT_UNKNOWN: { status: 404, text: 'there is no endpoint {endpoint}' },
+  SLU_ENDPOINT_HELD: { status: 409, text: 'endpoint {endpoint} is held by rollout {rolloutId}' },
+  SLU_ROUTE_UNKNOWN: { status: 404, text: 'endpoint {endpoint} has no route revision {revision}' },
+  SLU_ROUTE_INVALID: { status: 422, text: '{field}: {problem}' },
+  SLU_ROUTE_STALE: { status: 409, text: 'a newer decision has replaced this one; nothing was changed' },
+
+  SLU_INFERENCE_INPUT: { status: 400, text: '{field}: {problem}' },
+  SLU_INFERENCE_MODEL_FAILED: { status: 500, text: 'the model failed on this input: {problem}' },
+  SLU_INFERENCE_OUTPUT: { status: 500, text: 'the model gave an answer that cannot be sent: {problem}' },
+  SLU_INFERENCE_NOT_READY: { status: 503, text: 'endpoint {endpoint} has no ready replica of version {version}' },
+  SLU_INFERENCE_QUEUE_FULL: {
+    status: 503,
+    text: 'too many requests are waiting for {endpoint}; try again in {retryAfterSeconds} s',
+  },
+  SLU_INFERENCE_TIMEOUT: { status: 504, text: 'the model did not answer within {seconds} s' },
+  SLU_INFERENCE_DRAINING: { status: 503, text: 'this server is shutting down; try again' },
+  SLU_INFERENCE_REPLICA_LOST: { status: 502, text: 'the replica died twice while answering; try again' },
+
+  SLU_REPLICA_UNKNOWN: { status: 404, text: 'there is no replica {id}' },
+  SLU_REPLICA_ENDED: { status: 409, text: 'replica {id} has ended already: it is {state}' },
+  SLU_REPLICA_FAILED: { status: 503, text: 'version {version} of model {model} does not start: {reason}' },
+
+  SLU_ROLLOUT_UNKNOWN: { status: 404, text: 'there is no rollout {rolloutId}' },
+  SLU_ROLLOUT_REFUSED: { status: 409, text: 'the rollout refuses {command}: {problem}' },
+  SLU_ROLLOUT_INVALID: { status: 422, text: '{field}: {problem}' },
+  SLU_ROLLOUT_UNANSWERED: { status: 503, text: 'the rollout did not answer in time; look at it, then try again' },
+
+  SLU_PLATFORM_DATABASE_DOWN: { status: 503, text: 'the database is not reachable; try again' },
+  SLU_PLATFORM_TEMPORAL_DOWN: {
+    status: 503,
+    text: 'the workflow engine is not reachable; nothing was started, try again',
+  },
+  SLU_PLATFORM_SETTING: { status: 500, text: 'setting {name}: {problem}' },
+} as const satisfies Record<string, { status: number; text: string }>;
+
+export type ErrorCode = keyof typeof errorTable;

@@ -1,0 +1,28 @@
+import { expect, it } from 'vitest';
+import { loadConfig } from './config.js';
+
+it('gives the defaults of the contract when nothing is set', () => {
+  const config = loadConfig({});
+  expect(config).toMatchObject({ host: '127.0.0.1', port: 8_080, grpcPort: 8_081, traceSampling: 0.01 });
+  expect(config.home).toBe(`${process.cwd()}/.sluice`);
+  expect(config.databaseUrl).toBeUndefined();
+});
+
+it('takes an empty variable for an unset one', () => {
+  expect(loadConfig({ DATABASE_URL: '', SLUICE_PORT: '' }).port).toBe(8_080);
+});
+
+it.each([
+  [{ SLUICE_PORT: '99999' }, /SLUICE_PORT/],
+  [{ SLUICE_PORT: 'http' }, /SLUICE_PORT/],
+  [{ DATABASE_URL: 'mysql://x' }, /DATABASE_URL: must start with postgres/],
+  [{ TEMPORAL_ADDRESS: 'http://x:7233' }, /TEMPORAL_ADDRESS: must be host:port/],
+  [{ SLUICE_MASTER_KEY: 'short' }, /SLUICE_MASTER_KEY: must be 64 hex digits/],
+  [{ SLUICE_TRACE_SAMPLING: '2' }, /SLUICE_TRACE_SAMPLING/],
+])('refuses %o and names the variable', (env, message) => {
+  expect(() => loadConfig(env)).toThrow(message);
+});
+
+it('keeps the socket folder short however deep the state folder lies', () => {
+  expect(loadConfig({ SLUICE_HOME: `/${'deep/'.repeat(40)}` }).socketFolder.length).toBeLessThan(60);
+});

@@ -1,0 +1,134 @@
+import { mebibytes, sluiceError } from '#libs/kernel';
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { z } from 'zod';
+
+export const logLevels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
+
+/** Everything that Sluice reads from its environment, parsed once. Nothing else reads `process.env`. */
+export interface SluiceConfig {
+  version: string;
+  /** The state folder, absolute. */
+  home: string;
+  host: string;
+  port: number;
+  grpcPort: number;
+  /** Unset: the embedded PostgreSQL. */
+  databaseUrl: string | undefined;
+  /** Unset: the embedded Temporal server. */
+  temporalAddress: string | undefined;
+  temporalNamespace: string;
+  redisUrl: string | undefined;
+  otlpEndpoint: string | undefined;
+  /** Share of requests without a sampled parent that are traced, 0 to 1. */
+  traceSampling: number;
+  logLevel: (typeof logLevels)[number];
+  /** 32 bytes; all other keys derive from it. Unset until the launcher has made one. */
+  masterKey: Buffer | undefined;
+  artifactFolder: string;
+  /** Folders below which `POST /api/models {"path": ...}` may read; unset means any while the API listens on loopback. */
+  artifactRoots: string[] | undefined;
+  /** Short on purpose: the path of a Unix socket holds about 100 bytes. */
+  socketFolder: string;
+  spoolFolder: string;
+  bodyLimitBytes: number;
+}
+
+const settings = z.object({
+  SLUICE_HOME: z.string().min(1).default('.sluice'),
+  SLUICE_HOST: z.string().min(1).default('127.0.0.1'),
+  SLUICE_PORT: z.coerce.number().int().min(0).max(65_535).default(8_080),
+  SLUICE_GRPC_PORT: z.coerce.number().int().min(0).max(65_535).default(8_081),
+  DATABASE_URL: z
+    .string()
+    .regex(/^postgres(ql)?:\/\//, 'must start with postgres://')
+    .optional(),
+  TEMPORAL_ADDRESS: z
+    .string()
+    .regex(/^[^\s/]+:\d+$/, 'must be host:port')
+    .optional(),
+  SLUICE_TEMPORAL_NAMESPACE: z.string().min(1).default('default'),
+  REDIS_URL: z.string().optional(),
+  OTEL_EXPORTER_OTLP_ENDPOINT: z.url().optional(),
+  SLUICE_TRACE_SAMPLING: z.coerce.number().min(0).max(1).default(0.01),
+  SLUICE_LOG_LEVEL: z.enum(logLevels).default('info'),
+  SLUICE_MASTER_KEY: z
+    .string()
+    .regex(/^[0-9a-fA-F]{64}$/, 'must be 64 hex digits (32 bytes)')
+    .optional(),
+  SLUICE_ARTIFACT_ROOTS: z.string().optional(),
+  SLUICE_BODY_LIMIT_BYTES: z.coerce.number().int().min(1_024).default(mebibytes(16)),
+});
+
+/** @throws SLU_PLATFORM_SETTING naming the variable and what is wrong with it */
+export function loadConfig(env: Readonly<Record<string, string | undefined>>): SluiceConfig {
+  // An empty variable means an unset one, as in most shells' `VAR= command`.
+  const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== undefined && value !== ''));
+  const parsed = settings.safeParse(given);
+  if (!parsed.success) {
+    const issue = parsed.error.issues[0];
+    throw sluiceError('SLU_PLATFORM_SETTING', {
+      name: String(issue?.path[0] ?? '?'),
+      problem: issue?.message ?? 'is not valid',
+    });
+  }
+  const value = parsed.data;
+  const home = resolve(value.SLUICE_HOME);
+  return {
+    version: packageVersion(),
+    home,
+    host: value.SLUICE_HOST,
+    port: value.SLUICE_PORT,
+    grpcPort: value.SLUICE_GRPC_PORT,
+    databaseUrl: value.DATABASE_URL,
+    temporalAddress: value.TEMPORAL_ADDRESS,
+    temporalNamespace: value.SLUICE_TEMPORAL_NAMESPACE,
+    redisUrl: value.REDIS_URL,
+    otlpEndpoint: value.OTEL_EXPORTER_OTLP_ENDPOINT,
+    traceSampling: value.SLUICE_TRACE_SAMPLING,
+    logLevel: value.SLUICE_LOG_LEVEL,
+    masterKey: value.SLUICE_MASTER_KEY === undefined ? undefined : Buffer.from(value.SLUICE_MASTER_KEY, 'hex'),
+    artifactFolder: join(home, 'artifacts'),
+    artifactRoots: value.SLUICE_ARTIFACT_ROOTS?.split(':')
+      .filter(Boolean)
+      .map((path) => resolve(path)),
+    socketFolder: join(
+      shortTemporaryFolder(),
+      `sluice-${createHash('sha256').update(home).digest('hex').slice(0, 10)}`,
+    ),
+    spoolFolder: join(home, 'spool'),
+    bodyLimitBytes: value.SLUICE_BODY_LIMIT_BYTES,
+  };
+}
+
+/** Narrows a setting that the launcher always provides. @throws SLU_PLATFORM_SETTING */
+export function required<T>(value: T | undefined, name: string): T {
+  if (value === undefined) throw sluiceError('SLU_PLATFORM_SETTING', { name, problem: 'is not set' });
+  return value;
+}
+
+const longestTemporaryFolderBytes = 56;
+
+// Below a longer one no socket could be opened.
+function shortTemporaryFolder(): string {
+  const folder = tmpdir();
+  return Buffer.byteLength(folder) > longestTemporaryFolderBytes ? '/tmp' : folder;
+}
+
+function packageVersion(): string {
+  // dist/libs/platform/config.js and libs/platform/config.ts lie at different depths below package.json.
+  for (const up of ['../../package.json', '../../../package.json']) {
+    try {
+      const parsed = JSON.parse(readFileSync(new URL(up, import.meta.url), 'utf8')) as {
+        name?: string;
+        version?: string;
+      };
+      if (parsed.name === 'sluice' && parsed.version !== undefined) return parsed.version;
+    } catch {
+      continue;
+    }
+  }
+  return '0.0.0';
+}

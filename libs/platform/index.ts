@@ -1,0 +1,12 @@
+export { loadConfig, required, type SluiceConfig } from './config.js';
+export { EmbeddedPostgres, type EmbeddedPostgresSettings } from './embedded-postgres.js';
+export { freePort, isPortFree } from './free-port.js';
+export { GuardedChild, type GuardedChildSettings } from './guarded-child.js';
+export { stopOnSignals, superviseParent, tellParent, type StopReason } from './lifecycle.js';
+export { NodeChild, type NodeChildSettings } from './node-child.js';
+export { createLogger, type Logger } from './logger.js';
+export { openPrivateFolder } from './private-folder.js';
+export { serviceLog } from './service-log.js';
+export { replaceFile, StartRefused, StateFolder, type StateRecord } from './state-folder.js';
+export { contextOfTraceparent, isSampled, startTelemetry, traceparentOf, type Telemetry } from './telemetry.js';
+export { findTemporal, installPythonTool, TemporalServer, type TemporalServerSettings } from './temporal-server.js';

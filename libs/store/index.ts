@@ -1,0 +1,8 @@
+export { ChangeFeed, type Change, type ChangeFeedListener } from './change-feed.js';
+export { copyIn } from './copy-in.js';
+export { Database, isUniqueViolation, type DatabaseSettings, type Tx } from './database.js';
+export { ApiKeyEntity } from './entities/api-key.entity.js';
+export { EndpointEntity, RouteEntity, type RouteArm } from './entities/endpoint.entity.js';
+export { ModelVersionEntity } from './entities/model-version.entity.js';
+export { ReplicaEntity, ReplicaSetEntity, type ReplicaState } from './entities/replica.entity.js';
+export { RolloutEntity, RolloutEventEntity } from './entities/rollout.entity.js';
