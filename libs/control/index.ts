@@ -1,0 +1,11 @@
+export { AbandonedRollouts } from './abandoned-rollouts.js';
+export { OutcomeEvidence } from './outcome-evidence.js';
+export { RolloutLedger } from './rollout-ledger.js';
+export { rolloutRequestSchema, type RolloutRequest } from './rollout-request.js';
+export { RolloutSweeper } from './rollout-sweeper.js';
+export type { RolloutDetailView, RolloutEventView, RolloutView } from './rollout-view.js';
+export { RolloutWorkflows } from './rollout-workflows.js';
+export { Rollouts, type CommandBy, type RolloutParts } from './rollouts.js';
+export { ensureSearchAttributes } from './search-attributes.js';
+export { refuseLateRaise, VersionDrain } from './version-drain.js';
+export { TemporalLink, type TemporalLinkSettings } from './temporal-link.js';

@@ -1,0 +1,91 @@
+import { createHash } from 'node:crypto';
+import type { z } from 'zod';
+import { checkPath, manifestFileName, PathRegister } from './artifact-path.js';
+import { refused, shownName } from './artifact-refusal.js';
+import { manifestSchema, type Manifest } from './manifest.js';
+
+/** What was really read of a file, as opposed to what the manifest states. */
+export interface ReadFile {
+  sha256: string;
+  bytes: number;
+}
+
+const shownProblems = 10;
+
+/** @throws SLU_ARTIFACT_REFUSED with `path: problem` for each thing wrong */
+export function parseManifest(content: Uint8Array): Manifest {
+  const parsed = manifestSchema.safeParse(parseJson(content));
+  if (!parsed.success) throw refused(`${manifestFileName}: ${problemsOf(parsed.error)}`);
+  const manifest = parsed.data;
+  const register = new PathRegister();
+  register.addFile(manifestFileName);
+  for (const file of manifest.files) {
+    checkPath(file.path);
+    if (file.path === manifestFileName) throw refused(`${manifestFileName}: files: the manifest cannot list itself`);
+    register.addFile(file.path);
+  }
+  refuseWrongShape(manifest);
+  return manifest;
+}
+
+/** Holds what was read against what the manifest states, both ways. @throws SLU_ARTIFACT_REFUSED */
+export function verifyFiles(manifest: Manifest, read: ReadonlyMap<string, ReadFile>): void {
+  const stated = new Set(manifest.files.map((file) => file.path));
+  for (const path of read.keys()) {
+    if (path !== manifestFileName && !stated.has(path))
+      throw refused(`the file ${shownName(path)} is not listed in ${manifestFileName}`);
+  }
+  for (const file of manifest.files) {
+    const found = read.get(file.path);
+    if (found === undefined) throw refused(`the file ${shownName(file.path)} is missing`);
+    if (file.bytes !== undefined && file.bytes !== found.bytes) {
+      throw refused(`the file ${shownName(file.path)} has ${found.bytes} bytes, not the ${file.bytes} stated`);
+    }
+    if (file.sha256 !== found.sha256) {
+      throw refused(`the file ${shownName(file.path)} has sha256 ${found.sha256}, not the one stated`);
+    }
+  }
+}
+
+/** sha256 over the manifest in canonical form. As it holds every file's sha256, it stands for the whole content. */
+export function contentDigest(manifest: Manifest): string {
+  return createHash('sha256').update(canonicalJson(manifest)).digest('hex');
+}
+
+/** JSON with sorted keys and no spaces: the same content gives the same text, whatever wrote the file. */
+export function canonicalJson(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(canonicalJson).join(',')}]`;
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value);
+  const entries = Object.entries(value)
+    .filter(([, part]) => part !== undefined)
+    .sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
+  return `{${entries.map(([key, part]) => `${JSON.stringify(key)}:${canonicalJson(part)}`).join(',')}}`;
+}
+
+function parseJson(content: Uint8Array): unknown {
+  try {
+    return JSON.parse(new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(content));
+  } catch (cause) {
+    throw refused(`${manifestFileName} is not valid JSON: ${cause instanceof Error ? cause.message : 'unreadable'}`);
+  }
+}
+
+function problemsOf(error: z.ZodError): string {
+  const lines = error.issues
+    .slice(0, shownProblems)
+    .map((issue) => `${issue.path.join('.') || 'manifest'}: ${issue.message}`);
+  if (error.issues.length > shownProblems) lines.push(`and ${error.issues.length - shownProblems} more`);
+  return lines.join('; ');
+}
+
+function refuseWrongShape(manifest: Manifest): void {
+  for (const side of ['inputs', 'outputs'] as const) {
+    const names = manifest[side].map((tensor) => tensor.name);
+    const twice = names.find((name, index) => names.indexOf(name) !== index);
+    if (twice !== undefined) throw refused(`${manifestFileName}: ${side}: ${shownName(twice)} appears twice`);
+  }
+  const graphs = manifest.files.filter((file) => file.path.toLowerCase().endsWith('.onnx'));
+  if (graphs.length !== 1) {
+    throw refused(`${manifestFileName}: files: format onnx needs exactly one .onnx file, not ${graphs.length}`);
+  }
+}

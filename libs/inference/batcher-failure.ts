@@ -1,0 +1,38 @@
+import { isSluiceError, sluiceError, type SluiceError } from '#libs/kernel';
+import { ReplicaFailure } from './ports/replica.js';
+
+export interface BatchFailure {
+  /** `rows`: the model answered, but not with one row for each row it was given. */
+  kind: 'model' | 'rows' | 'lost' | 'timeout';
+  /** What a request gets that cannot be helped. */
+  error: SluiceError;
+}
+
+const longestProblem = 300;
+
+/** What a failed run means for the requests in it. */
+export function failureOf(error: unknown, timeoutMs: number): BatchFailure {
+  if (error instanceof ReplicaFailure) {
+    switch (error.kind) {
+      case 'lost':
+        return { kind: 'lost', error: sluiceError('SLU_INFERENCE_REPLICA_LOST', {}, { cause: error }) };
+      case 'timeout':
+        return {
+          kind: 'timeout',
+          error: sluiceError('SLU_INFERENCE_TIMEOUT', { seconds: timeoutMs / 1_000 }, { cause: error }),
+        };
+      case 'model':
+        return { kind: 'model', error: modelFailed(error) };
+    }
+  }
+  if (isSluiceError(error)) return { kind: error.code === 'SLU_INFERENCE_OUTPUT' ? 'rows' : 'model', error };
+  return { kind: 'model', error: sluiceError('SLU_INTERNAL', {}, { cause: error }) };
+}
+
+function modelFailed(failure: ReplicaFailure): SluiceError {
+  return sluiceError(
+    'SLU_INFERENCE_MODEL_FAILED',
+    { problem: failure.message.slice(0, longestProblem) },
+    { cause: failure },
+  );
+}

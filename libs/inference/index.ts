@@ -1,0 +1,60 @@
+export type { RollbackWish } from './endpoints-rollback.js';
+export { Endpoints, type EndpointView, type NewEndpoint, type RouteWrite } from './endpoints.js';
+export { manifestSchema, type Manifest } from './manifest.js';
+export {
+  ReplicaSets,
+  type DesiredReplicas,
+  type ReplicaSetView,
+  type ReplicaWait,
+  type VersionRef,
+} from './replica-sets.js';
+export { soleVersion } from './endpoints-arms.js';
+
+export { datatypeNames, type DatatypeName } from './datatype.js';
+export { type Tensor, type TensorData, type TensorSpec } from './tensor.js';
+export {
+  parseInferRequest,
+  selectOutputs,
+  type InferParameters,
+  type InferRequest,
+  type InferRequestOptions,
+  type ModelSignature,
+  type RequestedOutput,
+} from './oip-infer-request.js';
+export { renderInferResponse, type InferResponse } from './oip-infer-response.js';
+export { type BinaryMessage } from './oip-binary.js';
+export {
+  ReplicaFailure,
+  type Replica,
+  type ReplicaCall,
+  type ReplicaFailureKind,
+  type ReplicaMetadata,
+} from './ports/replica.js';
+export { OipReplica, type OipReplicaSettings } from './adapters/oip/oip-replica.js';
+export type { FolderAccess } from './artifact-folder.js';
+export { ArtifactStore, type ArtifactStoreSettings } from './artifact-store.js';
+export { ModelRegistry, type ModelVersionView, type Registration } from './model-registry.js';
+export { ReplicaSupervisor, type ReplicaSupervisorSettings } from './replica-supervisor.js';
+export {
+  modelServerSpawner,
+  type ReplicaLaunch,
+  type ReplicaProcess,
+  type SpawnReplica,
+} from './replica-supervisor-process.js';
+export { CallerPresence } from './batcher-caller.js';
+export { registerInferenceMetrics, type InferenceMetricsSources } from './inference-metrics.js';
+export {
+  InferenceService,
+  type InferAsk,
+  type InferenceSettings,
+  type InferOutcome,
+  type InferProtocol,
+} from './inference-service.js';
+export { OutcomeCounters, type OutcomeCountersSettings } from './outcome-counters.js';
+export { RecordSpool, type RecordSpoolSettings } from './record-spool.js';
+export type { OpenReplica } from './replica-pool.js';
+export type { RequestRecord } from './request-record.js';
+export { RequestRecorder, type RequestRecorderSettings } from './request-recorder.js';
+export { pinnedArm, type LiveArm, type LiveEndpoint, type ServedVersion } from './route-table.js';
+export type { LiveReplicas, ServingSnapshot } from './serving-state-tables.js';
+export { ServingState, type ServingStateSettings } from './serving-state.js';

@@ -1,0 +1,111 @@
+import { isName, type Clock, type ErrorCode, type SluiceError } from '#libs/kernel';
+import type { Logger } from '#libs/platform';
+import type { Span } from '@opentelemetry/api';
+import type { BatchAnswer } from './batcher-queue.js';
+import type { ArmLane, InferAsk, InferOutcome } from './inference-service.js';
+import { answerTraceparent, endInferSpan } from './inference-service-trace.js';
+import type { Outcome } from './outcome-counters.js';
+import type { RequestRecord } from './request-record.js';
+
+/** A request at its end, before it is written down. */
+export interface EndedInference {
+  ask: InferAsk;
+  startedMs: number;
+  span: Span | undefined;
+  armLane: ArmLane | undefined;
+  answer: BatchAnswer | undefined;
+  payload: string | undefined;
+  error: SluiceError | undefined;
+  rows: number;
+}
+
+/** Writes down how a request ended: in the counters of its arm, as a record, in its span and, when it failed, in the log. */
+export class InferenceJournal {
+  private lastLogged = new Map<ErrorCode, number>();
+
+  constructor(
+    private readonly recorder: { record(record: RequestRecord): void },
+    private readonly log: Logger,
+    private readonly clock: Clock,
+  ) {}
+
+  close(ended: EndedInference): InferOutcome {
+    const { ask, span, armLane, payload, error } = ended;
+    const totalMs = this.clock.monotonicMs() - ended.startedMs;
+    const endedMs = Date.now();
+    const traceparent = answerTraceparent(span, ask.traceparent, ask.requestId);
+    const arm = armLane?.arm;
+    armLane?.counter.count(error === undefined ? 'ok' : outcomeOf(error), totalMs, Math.floor(endedMs / 1_000));
+    const payloadBytes = payload === undefined ? 0 : Buffer.byteLength(payload);
+    this.recorder.record(recordOf(ended, payloadBytes, totalMs, endedMs - Math.round(totalMs)));
+    if (error !== undefined && error.status >= 500) this.logFailure(error, ask, arm?.version.key);
+    if (span !== undefined) {
+      const { requestId } = ask;
+      const status = statusOf(error);
+      endInferSpan(span, { requestId, status, arm: arm?.name, version: arm?.version.key, errorCode: error?.code });
+    }
+    return { payload, payloadBytes, error, version: arm?.version.version, arm: arm?.name, traceparent };
+  }
+
+  // One line per second and code is enough: the records tell of each request. A model's own words may quote its input,
+  // so only a failure of ours goes to the log with its cause.
+  private logFailure(error: SluiceError, ask: InferAsk, version: string | undefined): void {
+    const { requestId, endpoint } = ask;
+    if (error.code === 'SLU_INTERNAL') {
+      this.log.error({ requestId, endpoint, version, err: error.cause }, 'a request failed on our side');
+      return;
+    }
+    const nowMs = this.clock.monotonicMs();
+    if (nowMs - (this.lastLogged.get(error.code) ?? -Infinity) < 1_000) return;
+    this.lastLogged.set(error.code, nowMs);
+    this.log.warn({ requestId, endpoint, version, code: error.code }, 'requests fail');
+  }
+}
+
+const statusOf = (error: SluiceError | undefined): number => error?.status ?? 200;
+
+function recordOf(
+  { ask, span, armLane, answer, error, rows }: EndedInference,
+  bytesOut: number,
+  totalMs: number,
+  atMs: number,
+): RequestRecord {
+  const arm = armLane?.arm ?? noArm(ask.endpoint);
+  return {
+    requestId: ask.requestId,
+    atMs,
+    keyId: ask.keyId,
+    endpoint: arm.endpoint,
+    model: arm.version.model,
+    version: arm.version.version,
+    arm: arm.name,
+    revision: arm.revision,
+    status: statusOf(error),
+    errorCode: error?.code,
+    rows,
+    bytesIn: ask.bytesIn,
+    bytesOut,
+    queueMs: answer === undefined ? 0 : answer.queueMs,
+    modelMs: answer === undefined ? 0 : answer.modelMs,
+    totalMs,
+    traceId: span?.spanContext().traceId,
+  };
+}
+
+// An unknown endpoint's name is a caller's free text: it is not kept unless it could be a name.
+function noArm(endpoint: string): {
+  endpoint: string;
+  name: string;
+  revision: number;
+  version: { model: string; version: string };
+} {
+  return { endpoint: isName(endpoint) ? endpoint : '-', name: '-', revision: 0, version: { model: '-', version: '-' } };
+}
+
+const overload: ReadonlySet<ErrorCode> = new Set(['SLU_INFERENCE_QUEUE_FULL', 'SLU_INFERENCE_DRAINING']);
+
+/** Whose making a failure is. A version without a ready replica is the arm's failure: its traffic is not answered. */
+export function outcomeOf(error: SluiceError): Outcome {
+  if (overload.has(error.code)) return 'overload';
+  return error.status < 500 ? 'caller' : 'model';
+}

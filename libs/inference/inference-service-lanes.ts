@@ -1,0 +1,116 @@
+import type { Clock } from '#libs/kernel';
+import type { Logger } from '#libs/platform';
+import type { Tracer } from '@opentelemetry/api';
+import { BatchTracing } from './batcher-trace.js';
+import { Batcher } from './batcher.js';
+import { ReplicaPool, type OpenReplica } from './replica-pool.js';
+import type { ServedVersion } from './route-table.js';
+import type { ServingSnapshot } from './serving-state-tables.js';
+
+export interface LaneSettings {
+  open: OpenReplica;
+  clock: Clock;
+  log: Logger;
+  tracer?: Tracer | undefined;
+  runsPerReplica?: number;
+  maxQueuedRequests: number;
+  maxQueuedBytes: number;
+  replicaWaitMs: number;
+}
+
+/** What serves one version: its replicas and the batcher before them. */
+export interface VersionLane {
+  readonly version: ServedVersion;
+  readonly pool: ReplicaPool;
+  readonly batcher: Batcher;
+}
+
+const sweepEveryMs = 50;
+
+/** One lane for each version that has, or shall have, replicas or traffic. */
+export class VersionLanes implements AsyncDisposable {
+  private readonly lanes = new Map<string, VersionLane>();
+  private readonly closing = new Set<Promise<void>>();
+  // One timer for all time limits of all requests.
+  private readonly sweeper: NodeJS.Timeout;
+
+  constructor(private readonly settings: LaneSettings) {
+    this.sweeper = setInterval(() => {
+      for (const { batcher } of this.lanes.values()) batcher.sweep();
+    }, sweepEveryMs);
+    this.sweeper.unref();
+  }
+
+  get all(): Iterable<VersionLane> {
+    return this.lanes.values();
+  }
+
+  find(versionKey: string): VersionLane | undefined {
+    return this.lanes.get(versionKey);
+  }
+
+  of(version: ServedVersion): VersionLane {
+    let lane = this.lanes.get(version.key);
+    if (lane === undefined) this.lanes.set(version.key, (lane = this.open(version)));
+    return lane;
+  }
+
+  follow(snapshot: ServingSnapshot): void {
+    const wanted = new Set<string>();
+    for (const { arms, pinned } of snapshot.endpoints.values()) {
+      for (const { version } of [...arms, ...pinned.values()]) wanted.add(version.key);
+    }
+    for (const [key, { desired, places }] of snapshot.replicas) {
+      if (desired > 0 || places.length > 0) wanted.add(key);
+    }
+    for (const key of wanted) {
+      const version = snapshot.versions.get(key);
+      if (version !== undefined) this.of(version).pool.follow(snapshot.replicas.get(key));
+    }
+    for (const [key, lane] of this.lanes) {
+      if (!wanted.has(key)) this.retire(key, lane);
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    clearInterval(this.sweeper);
+    await Promise.all([...this.lanes.values()].map(({ pool }) => pool[Symbol.asyncDispose]()));
+    await Promise.all(this.closing);
+  }
+
+  private open(version: ServedVersion): VersionLane {
+    const { open, clock, log, tracer, runsPerReplica, maxQueuedRequests, maxQueuedBytes, replicaWaitMs } =
+      this.settings;
+    const onRoom = (): void => lane.batcher.dispatchSoon();
+    const pool = new ReplicaPool({
+      open,
+      log,
+      clock,
+      onRoom,
+      ...(runsPerReplica === undefined ? {} : { runsPerReplica }),
+    });
+    const tracing = tracer === undefined ? undefined : new BatchTracing(tracer, version.key);
+    const { maxBatchRows } = version;
+    const batcher = new Batcher({
+      version: version.version,
+      maxBatchRows,
+      pool,
+      clock,
+      log,
+      tracing,
+      maxQueuedRequests,
+      maxQueuedBytes,
+      replicaWaitMs,
+    });
+    const lane: VersionLane = { version, pool, batcher };
+    return lane;
+  }
+
+  private retire(key: string, { pool, batcher }: VersionLane): void {
+    pool.follow(undefined);
+    if (!batcher.isIdle) return;
+    this.lanes.delete(key);
+    const closing = pool[Symbol.asyncDispose]().finally(() => this.closing.delete(closing));
+    this.closing.add(closing);
+  }
+}

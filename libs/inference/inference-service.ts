@@ -1,0 +1,225 @@
+import {
+  isSluiceError,
+  mebibytes,
+  secondsToMs,
+  sluiceError,
+  systemClock,
+  type Clock,
+  type SluiceError,
+} from '#libs/kernel';
+import type { Logger } from '#libs/platform';
+import type { Span, Tracer } from '@opentelemetry/api';
+import { chooseArm } from './arm-choice.js';
+import type { CallerPresence } from './batcher-caller.js';
+import { plainKey, type BatchAnswer } from './batcher-queue.js';
+import { VersionLanes, type VersionLane } from './inference-service-lanes.js';
+import { InferenceJournal } from './inference-service-journal.js';
+import { beginInferSpan } from './inference-service-trace.js';
+import type { ArmCounter, OutcomeCounters } from './outcome-counters.js';
+import type { OpenReplica } from './replica-pool.js';
+import type { RequestRecorder } from './request-recorder.js';
+import type { LiveArm, ServedVersion } from './route-table.js';
+import type { ServingState } from './serving-state.js';
+import { stackKey, type Tensor } from './tensor.js';
+
+/** What a protocol does with bodies. The service knows tensors only. */
+export interface InferProtocol {
+  stickyKeyOf(body: unknown): string | undefined;
+  /** @throws SLU_INFERENCE_INPUT */
+  read(body: unknown, version: ServedVersion): { inputs: readonly Tensor[] };
+  /** `asked` is what `read` returned. @throws SLU_INFERENCE_OUTPUT */
+  write(answer: { endpoint: string; version: string; outputs: readonly Tensor[] }, asked: unknown): string;
+}
+
+export interface InferAsk {
+  endpoint: string;
+  /** Asks for exactly this version, apart from the arms. */
+  version?: string | undefined;
+  body: unknown;
+  protocol: InferProtocol;
+  bytesIn: number;
+  requestId: string;
+  stickyKey?: string | undefined;
+  keyId?: string | undefined;
+  traceparent?: string | undefined;
+  caller?: CallerPresence | undefined;
+}
+
+export interface InferOutcome {
+  /** The body of the answer; undefined when there is an error. */
+  payload: string | undefined;
+  /** Of the payload in UTF-8. */
+  payloadBytes: number;
+  error: SluiceError | undefined;
+  version: string | undefined;
+  arm: string | undefined;
+  traceparent: string;
+}
+
+export interface InferenceSettings {
+  state: ServingState;
+  counters: OutcomeCounters;
+  recorder: Pick<RequestRecorder, 'record'>;
+  openReplica: OpenReplica;
+  log: Logger;
+  /** Left out: nothing is traced. Its sampler decides about requests that come without a parent. */
+  tracer?: Tracer | undefined;
+  clock?: Clock;
+  random?: () => number;
+  timeoutMs?: number;
+  runsPerReplica?: number;
+  maxQueuedRequests?: number;
+  maxQueuedBytes?: number;
+  replicaWaitMs?: number;
+}
+
+/** An arm with everything that its requests need, looked up once per route revision. */
+export interface ArmLane {
+  readonly arm: LiveArm;
+  readonly lane: VersionLane;
+  readonly counter: ArmCounter;
+}
+
+const defaultTimeoutMs = secondsToMs(30);
+const defaultReplicaWaitMs = secondsToMs(5);
+const drainRetrySeconds = 2;
+
+/** The way of one request: endpoint, route, arm, tensors, batch, answer, count and record. */
+export class InferenceService implements AsyncDisposable {
+  readonly lanes: VersionLanes;
+  private readonly clock: Clock;
+  private readonly random: () => number;
+  private readonly timeoutMs: number;
+  private readonly armLanes = new WeakMap<LiveArm, ArmLane>();
+  private readonly stopFollowing: () => void;
+  private readonly journal: InferenceJournal;
+  private whenIdle: (() => void) | undefined;
+  isDraining = false;
+  inFlight = 0;
+
+  constructor(private readonly settings: InferenceSettings) {
+    this.clock = settings.clock ?? systemClock;
+    this.random = settings.random ?? Math.random;
+    this.timeoutMs = settings.timeoutMs ?? defaultTimeoutMs;
+    const { openReplica: open, log, tracer, runsPerReplica } = settings;
+    this.lanes = new VersionLanes({
+      open,
+      log,
+      tracer,
+      clock: this.clock,
+      maxQueuedRequests: settings.maxQueuedRequests ?? 2_048,
+      maxQueuedBytes: settings.maxQueuedBytes ?? mebibytes(64),
+      replicaWaitMs: settings.replicaWaitMs ?? defaultReplicaWaitMs,
+      ...(runsPerReplica === undefined ? {} : { runsPerReplica }),
+    });
+    this.journal = new InferenceJournal(settings.recorder, log, this.clock);
+    this.stopFollowing = settings.state.onSnapshot((snapshot) => this.lanes.follow(snapshot));
+    this.lanes.follow(settings.state.snapshot);
+  }
+
+  /** Can requests be answered: the state is known, and each version with traffic has a replica that answered. */
+  get isReady(): boolean {
+    return !this.isDraining && this.settings.state.isSettled((key) => this.lanes.find(key)?.pool.hasAnswered ?? false);
+  }
+
+  hasReadyReplica(versionKey: string): boolean {
+    return (this.lanes.find(versionKey)?.pool.upCount ?? 0) > 0;
+  }
+
+  /** Never rejects: an error is an outcome, counted and recorded like any other. */
+  async infer(ask: InferAsk): Promise<InferOutcome> {
+    const startedMs = this.clock.monotonicMs();
+    const span = beginInferSpan(this.settings.tracer, ask.traceparent, ask.endpoint);
+    this.inFlight += 1;
+    let armLane: ArmLane | undefined;
+    let answer: BatchAnswer | undefined;
+    let payload: string | undefined;
+    let error: SluiceError | undefined;
+    let rows = 0;
+    try {
+      armLane = this.armLane(ask);
+      const { version } = armLane.arm;
+      const asked = ask.protocol.read(ask.body, version);
+      rows = asked.inputs[0]?.shape[0] ?? 0;
+      answer = await this.submit(ask, armLane.lane, asked.inputs, rows, span);
+      payload = ask.protocol.write(
+        { endpoint: ask.endpoint, version: version.version, outputs: answer.outputs },
+        asked,
+      );
+    } catch (cause) {
+      error = isSluiceError(cause) ? cause : sluiceError('SLU_INTERNAL', {}, { cause });
+    }
+    const outcome = this.journal.close({ ask, startedMs, span, armLane, answer, payload, error, rows });
+    this.inFlight -= 1;
+    if (this.inFlight === 0) this.whenIdle?.();
+    return outcome;
+  }
+
+  /** Refuses new requests from now on; resolves when those in flight have their answers. */
+  async drain(): Promise<void> {
+    this.isDraining = true;
+    if (this.inFlight > 0) await new Promise<void>((resolve) => (this.whenIdle = resolve));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.stopFollowing();
+    await this.drain();
+    await this.lanes[Symbol.asyncDispose]();
+  }
+
+  private submit(
+    ask: InferAsk,
+    lane: VersionLane,
+    inputs: readonly Tensor[],
+    rows: number,
+    span: Span | undefined,
+  ): Promise<BatchAnswer> {
+    const { version, batcher } = lane;
+    return batcher.submit({
+      endpoint: ask.endpoint,
+      inputs,
+      rows,
+      bytes: ask.bytesIn,
+      timeoutMs: this.timeoutMs,
+      stackKey: !version.isStackable ? undefined : version.hasFreeSizes ? stackKey(inputs) : plainKey,
+      caller: ask.caller,
+      span,
+    });
+  }
+
+  private armLane(ask: InferAsk): ArmLane {
+    if (this.isDraining) throw sluiceError('SLU_INFERENCE_DRAINING', {}, { retryAfterSeconds: drainRetrySeconds });
+    const arm = ask.version === undefined ? this.drawArm(ask) : this.pinnedArm(ask.endpoint, ask.version);
+    let armLane = this.armLanes.get(arm);
+    if (armLane === undefined) {
+      armLane = { arm, lane: this.lanes.of(arm.version), counter: this.settings.counters.counterOf(arm) };
+      this.armLanes.set(arm, armLane);
+    }
+    return armLane;
+  }
+
+  private drawArm(ask: InferAsk): LiveArm {
+    const route = this.settings.state.endpoint(ask.endpoint);
+    if (route === undefined) throw this.endpointUnknown(ask.endpoint);
+    const arm = chooseArm(route, ask.stickyKey ?? ask.protocol.stickyKeyOf(ask.body), this.random);
+    if (arm === undefined) throw this.endpointUnknown(ask.endpoint);
+    return arm;
+  }
+
+  private pinnedArm(endpoint: string, version: string): LiveArm {
+    const route = this.settings.state.endpoint(endpoint);
+    if (route === undefined) throw this.endpointUnknown(endpoint);
+    const arm = route.pinned.get(version);
+    if (arm === undefined) throw sluiceError('SLU_MODEL_VERSION_UNKNOWN', { model: endpoint, version });
+    if (!this.hasReadyReplica(arm.version.key)) {
+      throw sluiceError('SLU_INFERENCE_NOT_READY', { endpoint, version }, { retryAfterSeconds: 1 });
+    }
+    return arm;
+  }
+
+  // Before the first read of the state nobody knows which endpoints there are.
+  private endpointUnknown(endpoint: string): SluiceError {
+    if (this.settings.state.isLoaded) return sluiceError('SLU_ENDPOINT_UNKNOWN', { endpoint });
+    return sluiceError('SLU_INFERENCE_NOT_READY', { endpoint, version: '?' }, { retryAfterSeconds: 1 });
+  }
+}
