@@ -1,0 +1,46 @@
+import { ApiKeys } from '#libs/access';
+import { Rollouts } from '#libs/control';
+import { Endpoints, ModelRegistry, ReplicaSets } from '#libs/inference';
+import { Module, type DynamicModule } from '@nestjs/common';
+import { EndpointsController } from './endpoints/endpoints.controller.js';
+import { KeysController } from './keys/keys.controller.js';
+import { ModelsController } from './models/models.controller.js';
+import { Reference, ReferenceController } from './reference/reference.controller.js';
+import { ReplicasController } from './replicas/replicas.controller.js';
+import { RolloutsController } from './rollouts/rollouts.controller.js';
+
+export interface ManagementParts {
+  registry: ModelRegistry;
+  endpoints: Endpoints;
+  replicaSets: ReplicaSets;
+  rollouts: Rollouts;
+  apiKeys: ApiKeys;
+  reference: Reference;
+}
+
+@Module({
+  controllers: [
+    ModelsController,
+    EndpointsController,
+    RolloutsController,
+    KeysController,
+    ReplicasController,
+    ReferenceController,
+  ],
+})
+class AppModule {}
+
+/** The management API. What it stands on is made before and handed in, so that a test can hand in something else. */
+export function appModule(parts: ManagementParts): DynamicModule {
+  return {
+    module: AppModule,
+    providers: [
+      { provide: ModelRegistry, useValue: parts.registry },
+      { provide: Endpoints, useValue: parts.endpoints },
+      { provide: ReplicaSets, useValue: parts.replicaSets },
+      { provide: Rollouts, useValue: parts.rollouts },
+      { provide: ApiKeys, useValue: parts.apiKeys },
+      { provide: Reference, useValue: parts.reference },
+    ],
+  };
+}

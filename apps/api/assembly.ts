@@ -1,0 +1,169 @@
+import { ApiKeys, KeyRing, Pepper } from '#libs/access';
+import { RolloutLedger, Rollouts, RolloutWorkflows, TemporalLink } from '#libs/control';
+import {
+  ArtifactStore,
+  Endpoints,
+  InferenceService,
+  ModelRegistry,
+  OipReplica,
+  OutcomeCounters,
+  RecordSpool,
+  registerInferenceMetrics,
+  ReplicaSets,
+  RequestRecorder,
+  ServingState,
+  type FolderAccess,
+} from '#libs/inference';
+import { required, type Logger, type SluiceConfig, type Telemetry } from '#libs/platform';
+import { ChangeFeed, Database, type ChangeFeedListener } from '#libs/store';
+import { setTimeout as pause } from 'node:timers/promises';
+import { RefusalLog } from './http/refusal-log.js';
+import type { ServerParts } from './server.js';
+
+export interface Assembly extends Omit<ServerParts, 'isReady' | 'isDraining' | 'keyRing' | 'inference'> {
+  keyRing: KeyRing;
+  inference: InferenceService;
+}
+
+const service = 'sluice-api';
+const databaseRetryMs = 1_000;
+
+/** Makes everything that the API stands on and hands it to the stack, which takes it down in reverse order. */
+export async function assemble(
+  config: SluiceConfig,
+  log: Logger,
+  telemetry: Telemetry,
+  stack: AsyncDisposableStack,
+): Promise<Assembly> {
+  const pepper = new Pepper(required(config.masterKey, 'SLUICE_MASTER_KEY'));
+  const databaseUrl = required(config.databaseUrl, 'DATABASE_URL');
+  const database = stack.use(await connect(databaseUrl, log));
+  const management = manage(config, database, pepper, stack);
+  const refusals = stack.use(new RefusalLog({ database, log }));
+  const keyRing = stack.use(
+    new KeyRing({
+      database,
+      pepper,
+      onProblem: (err) => log.warn({ err }, 'API keys cannot be read; those known stay good for now'),
+    }),
+  );
+  const state = stack.use(new ServingState({ database, log }));
+  const inference = await serve(config, { database, log, telemetry, state }, stack);
+  await withRetry(() => keyRing.load(), log);
+  await state.load();
+  await management.registry
+    .sweep()
+    .catch((err: unknown) => log.warn({ err }, 'the artifact folder could not be swept'));
+  const feed = stack.use(new ChangeFeed(databaseUrl, `${service}-feed`, both(keyRing, state, log)));
+  await feed.start();
+  return {
+    ...management,
+    refusals,
+    keyRing,
+    state,
+    inference,
+    prometheusText: () => telemetry.prometheusText(),
+    tracer: telemetry.tracer,
+    log,
+  };
+}
+
+type Management = Pick<Assembly, 'registry' | 'endpoints' | 'replicaSets' | 'rollouts' | 'apiKeys'>;
+
+function manage(config: SluiceConfig, database: Database, pepper: Pepper, stack: AsyncDisposableStack): Management {
+  const replicaSets = new ReplicaSets(database);
+  const endpoints = new Endpoints(database, replicaSets);
+  const store = new ArtifactStore({ folder: config.artifactFolder, folderAccess: folderAccess(config) });
+  const link = stack.use(
+    new TemporalLink({
+      address: required(config.temporalAddress, 'TEMPORAL_ADDRESS'),
+      namespace: config.temporalNamespace,
+    }),
+  );
+  const rollouts = new Rollouts({
+    database,
+    endpoints,
+    ledger: new RolloutLedger(database, endpoints),
+    workflows: new RolloutWorkflows(link),
+  });
+  return {
+    replicaSets,
+    endpoints,
+    rollouts,
+    registry: new ModelRegistry(database, store, replicaSets),
+    apiKeys: new ApiKeys({ database, pepper }),
+  };
+}
+
+interface ServingParts {
+  database: Database;
+  log: Logger;
+  telemetry: Telemetry;
+  state: ServingState;
+}
+
+async function serve(
+  config: SluiceConfig,
+  { database, log, telemetry, state }: ServingParts,
+  stack: AsyncDisposableStack,
+): Promise<InferenceService> {
+  const counters = stack.use(new OutcomeCounters({ database, log }));
+  const spool = await RecordSpool.open({ folder: config.spoolFolder, log });
+  const recorder = stack.use(new RequestRecorder({ database, spool, log }));
+  const inference = stack.use(
+    new InferenceService({
+      state,
+      counters,
+      recorder,
+      log,
+      openReplica: (place) => new OipReplica(place),
+      // Without a collector nobody would see the spans, and requests need not pay for them.
+      tracer: config.otlpEndpoint === undefined ? undefined : telemetry.tracer,
+    }),
+  );
+  registerInferenceMetrics(telemetry.meter, { service: inference, counters, recorder, spool });
+  return inference;
+}
+
+/** From where `POST /api/models {"path": ...}` may read. Fail closed: only this machine's own people may name any folder. */
+export function folderAccess({ artifactRoots, host }: Pick<SluiceConfig, 'artifactRoots' | 'host'>): FolderAccess {
+  if (artifactRoots !== undefined) return { kind: 'below', roots: artifactRoots };
+  if (host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host)) return { kind: 'any' };
+  return {
+    kind: 'closed',
+    problem: 'the API listens beyond loopback; send an archive, or let the operator set SLUICE_ARTIFACT_ROOTS',
+  };
+}
+
+function both(keyRing: KeyRing, state: ServingState, log: Logger): ChangeFeedListener {
+  return {
+    onChange(change) {
+      keyRing.onChange(change);
+      state.onChange(change);
+    },
+    onConnected() {
+      log.info('changes are followed');
+      keyRing.onConnected();
+      state.onConnected();
+    },
+    onLost(reason) {
+      log.warn({ reason }, 'changes are not followed; serving goes on with what is known');
+      keyRing.onLost();
+      state.onLost();
+    },
+  };
+}
+
+const connect = (url: string, log: Logger): Promise<Database> =>
+  withRetry(() => Database.connect({ url, applicationName: service }), log);
+
+async function withRetry<T>(work: () => Promise<T>, log: Logger): Promise<T> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await work();
+    } catch (err) {
+      if (attempt === 1) log.warn({ err }, 'PostgreSQL cannot be reached; waiting for it');
+      await pause(databaseRetryMs);
+    }
+  }
+}

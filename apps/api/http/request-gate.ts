@@ -1,0 +1,65 @@
+import type { Principal } from '#libs/access';
+import { sluiceError } from '#libs/kernel';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { basicAsBearer, type Gatekeeper } from './gatekeeper.js';
+import { hasKeyInQuery } from './key-in-query.js';
+import { isProtocolUrl } from './route-book.js';
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Who calls a management route; set before its body is read. */
+    principal: Principal;
+    /** The W3C trace id of the request's span, once there is one. */
+    traceId: string;
+  }
+}
+
+export interface RequestGateParts {
+  gatekeeper: Gatekeeper;
+  isDraining: () => boolean;
+}
+
+const drainRetrySeconds = 2;
+
+/**
+ * The first thing that happens to a management request, before a byte of its body is read: it gets its id and the
+ * security headers, and is let in or not. An unknown path is closed as well.
+ */
+export function gateRequests(fastify: FastifyInstance, { gatekeeper, isDraining }: RequestGateParts): void {
+  // Null for the start, as Fastify wants it for what is set per request.
+  fastify.decorateRequest('principal', null as unknown as Principal);
+  fastify.decorateRequest('traceId', '');
+  fastify.addHook('onRequest', (req, reply, done) => {
+    // The protocols have hooks of their own. An unmatched path below them is theirs too, and serves nothing.
+    if (isProtocolUrl(req.url)) return done();
+    setHeaders(req, reply);
+    try {
+      if (isDraining()) refuseWhileDraining(reply);
+      if (hasKeyInQuery(req.url)) throw sluiceError('SLU_ACCESS_KEY_IN_QUERY');
+      const operation = req.routeOptions.config?.operation;
+      const authorization =
+        operation?.takesBasic === true ? basicAsBearer(req.headers.authorization) : req.headers.authorization;
+      req.principal =
+        operation === undefined ? gatekeeper.identify(req) : gatekeeper.admit(req, operation.permit, authorization);
+    } catch (failure) {
+      return done(failure as Error);
+    }
+    return done();
+  });
+}
+
+function setHeaders(req: FastifyRequest, reply: FastifyReply): void {
+  reply.headers({
+    'sluice-request-id': req.id,
+    'cache-control': 'no-store',
+    'x-content-type-options': 'nosniff',
+    'x-frame-options': 'DENY',
+    'referrer-policy': 'no-referrer',
+    'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
+  });
+}
+
+function refuseWhileDraining(reply: FastifyReply): never {
+  reply.header('connection', 'close');
+  throw sluiceError('SLU_INFERENCE_DRAINING', {}, { retryAfterSeconds: drainRetrySeconds });
+}

@@ -1,0 +1,166 @@
+import { secondsToMs, sluiceError, type SluiceError } from '#libs/kernel';
+import type { FastifyRequest } from 'fastify';
+import { isUtf8 } from 'node:buffer';
+import type { IncomingMessage } from 'node:http';
+import { wrongMediaType } from './oip-error.js';
+
+export interface BodyReaderSettings {
+  limitBytes: number;
+  timeoutSeconds: number;
+}
+
+type Done = (error: Error | null, body?: unknown) => void;
+
+const sweepEveryMs = 500;
+/** A client that writes its whole body before it reads gets its 413 when the rest is at most this many limits long. */
+const discardLimits = 4;
+
+/**
+ * Reads JSON bodies within limits of size and time. One sweep watches the time of all bodies, so that a request whose
+ * body is there at once pays for no timer.
+ */
+export class BodyReader implements Disposable {
+  private readonly arriving = new Set<Arrival>();
+  private readonly sweeper: NodeJS.Timeout;
+
+  constructor(private readonly settings: BodyReaderSettings) {
+    this.sweeper = setInterval(() => this.sweep(), sweepEveryMs);
+    this.sweeper.unref();
+  }
+
+  [Symbol.dispose](): void {
+    clearInterval(this.sweeper);
+  }
+
+  /** Fastify content parser for `application/json`. */
+  readonly json = (req: FastifyRequest, payload: IncomingMessage, done: Done): void => {
+    const refusal = refusalOf(req);
+    if (refusal !== undefined) {
+      done(refusal);
+      return;
+    }
+    const arrival = new Arrival(
+      payload,
+      Number(req.headers['content-length']),
+      this.settings.limitBytes,
+      (error, body) => {
+        this.arriving.delete(arrival);
+        done(error, body);
+      },
+    );
+    this.arriving.add(arrival);
+    arrival.begin();
+  };
+
+  /** Fastify content parser for everything else. A body without a type is taken as JSON: Triton's clients send none. */
+  readonly other = (req: FastifyRequest, payload: IncomingMessage, done: Done): void => {
+    if (req.headers['content-type'] === undefined || req.headers[binaryHeader] !== undefined)
+      this.json(req, payload, done);
+    else done(wrongMediaType(req));
+  };
+
+  private sweep(): void {
+    const { timeoutSeconds } = this.settings;
+    const oldestMs = performance.now() - secondsToMs(timeoutSeconds);
+    for (const arrival of this.arriving) {
+      if (arrival.startedMs < oldestMs) arrival.end(sluiceError('SLU_REQUEST_TIMEOUT', { seconds: timeoutSeconds }));
+    }
+  }
+}
+
+class Arrival {
+  readonly startedMs = performance.now();
+  private readonly chunks: Buffer[] = [];
+  private bytes = 0;
+  private isEnded = false;
+
+  constructor(
+    private readonly payload: IncomingMessage,
+    private readonly declaredBytes: number,
+    private readonly limitBytes: number,
+    private readonly done: Done,
+  ) {}
+
+  begin(): void {
+    if (this.declaredBytes > this.limitBytes * discardLimits) {
+      this.end(this.tooLarge());
+      return;
+    }
+    this.payload.on('data', (chunk: Buffer) => this.take(chunk));
+    this.payload.on('end', () => this.complete());
+    this.payload.on('error', () => this.end(sluiceError('SLU_REQUEST_ABANDONED')));
+    this.payload.resume();
+  }
+
+  end(error: SluiceError): void {
+    this.finish(error, undefined);
+  }
+
+  private take(chunk: Buffer): void {
+    this.bytes += chunk.length;
+    if (this.bytes <= this.limitBytes) this.chunks.push(chunk);
+    else {
+      this.chunks.length = 0;
+      if (this.bytes > this.limitBytes * discardLimits) this.end(this.tooLarge());
+    }
+  }
+
+  private complete(): void {
+    if (this.isEnded) return;
+    if (this.bytes > this.limitBytes) {
+      this.end(this.tooLarge());
+      return;
+    }
+    const bytes = this.chunks.length === 1 ? this.chunks[0]! : Buffer.concat(this.chunks, this.bytes);
+    if (bytes.length === 0) {
+      this.finish(null, undefined);
+      return;
+    }
+    let body: unknown;
+    try {
+      if (!isUtf8(bytes)) throw new SyntaxError('not UTF-8');
+      body = JSON.parse(bytes.toString('utf8'));
+    } catch (cause) {
+      this.end(sluiceError('SLU_REQUEST_MALFORMED', { what: `the body is not valid JSON${placeOf(cause)}` }));
+      return;
+    }
+    this.finish(null, body);
+  }
+
+  private finish(error: SluiceError | null, body: unknown): void {
+    if (this.isEnded) return;
+    this.isEnded = true;
+    this.chunks.length = 0;
+    this.done(error, body);
+  }
+
+  private tooLarge(): SluiceError {
+    return sluiceError('SLU_REQUEST_TOO_LARGE', { limitBytes: this.limitBytes });
+  }
+}
+
+const binaryHeader = 'inference-header-content-length';
+
+function refusalOf({ headers }: FastifyRequest): SluiceError | undefined {
+  const jsonBytes = headers[binaryHeader];
+  // A header that covers the whole body says that there is nothing but JSON.
+  if (jsonBytes !== undefined && jsonBytes !== headers['content-length']) {
+    const what =
+      'binary tensor data comes in a later release: send the tensors as JSON (binary_data=False in tritonclient)';
+    return sluiceError('SLU_REQUEST_MALFORMED', { what });
+  }
+  const encoding = headers['content-encoding'];
+  if (encoding !== undefined && encoding !== 'identity') {
+    return sluiceError('SLU_REQUEST_MEDIA_TYPE', {
+      given: `with content encoding ${encoding.slice(0, 50)}`,
+      wanted: 'plain application/json',
+    });
+  }
+  return undefined;
+}
+
+// V8 quotes the text around the fault; only the place of it is passed on.
+function placeOf(cause: unknown): string {
+  const position = /position (\d+)/.exec((cause as Error).message)?.[1];
+  return position === undefined ? '' : ` (at character ${position})`;
+}

@@ -1,0 +1,369 @@
+import type { InferAsk, InferOutcome, LiveEndpoint, ServedVersion, ServingSnapshot } from '#libs/inference';
+import { CallerPresence, pinnedArm } from '#libs/inference';
+import { SluiceError, sluiceError } from '#libs/kernel';
+import fastify, { type FastifyInstance } from 'fastify';
+import { once } from 'node:events';
+import { connect, type AddressInfo } from 'node:net';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { oipRoutes, type OipRoutesOptions } from './oip-routes.js';
+
+const version: ServedVersion = {
+  key: 'dense/1',
+  model: 'dense',
+  version: '1',
+  contentDigest: '',
+  format: 'onnx',
+  maxBatchRows: 64,
+  isStackable: true,
+  hasFreeSizes: false,
+  inputs: [{ name: 'x', datatype: 'FP32', shape: [-1, 2] }],
+  outputs: [{ name: 'y', datatype: 'FP32', shape: [-1, 1] }],
+};
+const arm = { endpoint: 'scores', revision: 3, name: 'stable', weight: 100, version, bucketEnd: 10_000 };
+const endpoint: LiveEndpoint = {
+  name: 'scores',
+  model: 'dense',
+  revision: 3,
+  arms: [arm],
+  pinned: new Map([['1', { ...arm, name: pinnedArm, weight: 0 }]]),
+};
+
+let server: FastifyInstance;
+let asked: InferAsk[];
+let answer: (ask: InferAsk) => Promise<InferOutcome> | InferOutcome;
+let isUp: boolean;
+let isDraining: boolean;
+
+beforeEach(async () => {
+  asked = [];
+  isUp = true;
+  isDraining = false;
+  answer = (ask) => {
+    try {
+      const request = ask.protocol.read(ask.body, version);
+      const outputs = [
+        {
+          name: 'y',
+          datatype: 'FP32' as const,
+          shape: [request.inputs[0]!.shape[0]!, 1],
+          data: Float32Array.from([0.5]),
+        },
+      ];
+      return outcome({ payload: ask.protocol.write({ endpoint: ask.endpoint, version: '1', outputs }, request) });
+    } catch (error) {
+      return outcome({ error: error as SluiceError });
+    }
+  };
+  server = fastify();
+  await server.register(oipRoutes, options());
+});
+afterEach(() => server.close());
+
+const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00';
+function outcome(part: Partial<InferOutcome>): InferOutcome {
+  const payloadBytes = Buffer.byteLength(part.payload ?? '');
+  return { payload: undefined, payloadBytes, error: undefined, version: '1', arm: 'stable', traceparent, ...part };
+}
+
+function options(): OipRoutesOptions {
+  const snapshot: ServingSnapshot = {
+    endpoints: new Map([['scores', endpoint]]),
+    versions: new Map(),
+    replicas: new Map(),
+  };
+  return {
+    inference: {
+      infer: async (ask) => {
+        asked.push(ask);
+        return answer(ask);
+      },
+      hasReadyReplica: () => isUp,
+    },
+    state: { endpoint: (name) => snapshot.endpoints.get(name), snapshot },
+    authenticate: (req) => {
+      if (req.headers.authorization === undefined) throw sluiceError('SLU_ACCESS_KEY_MISSING');
+      if (req.headers.authorization !== 'Bearer good') throw sluiceError('SLU_ACCESS_KEY_INVALID');
+      return { keyId: 'k1' };
+    },
+    isReady: () => isUp,
+    isDraining: () => isDraining,
+    bodyLimitBytes: 2_000,
+    bodyTimeoutSeconds: 1,
+    version: '9.9.9',
+  };
+}
+
+const key = { authorization: 'Bearer good' };
+const good = { id: 'a', inputs: [{ name: 'x', datatype: 'FP32', shape: [1, 2], data: [1, 2] }] };
+
+const post = (
+  payload: string | Buffer | object,
+  headers: Record<string, string> = {},
+  url = '/v2/models/scores/infer',
+) =>
+  server.inject({ method: 'POST', url, headers: { ...key, 'content-type': 'application/json', ...headers }, payload });
+const get = (url: string, headers: Record<string, string> = key) => server.inject({ method: 'GET', url, headers });
+
+it('answers an infer request, and tells its id, arm, version and trace', async () => {
+  const response = await post(good, { 'sluice-sticky-key': 'ann', traceparent });
+  expect(response.statusCode).toBe(200);
+  expect(response.json()).toEqual({
+    model_name: 'scores',
+    model_version: '1',
+    id: 'a',
+    outputs: [{ name: 'y', datatype: 'FP32', shape: [1, 1], data: [0.5] }],
+  });
+  expect(response.headers).toMatchObject({
+    'content-type': 'application/json; charset=utf-8',
+    'sluice-model-version': '1',
+    'sluice-arm': 'stable',
+    traceparent,
+    'sluice-request-id': expect.stringMatching(/^[0-9a-f-]{36}$/),
+  });
+  expect(asked[0]).toMatchObject({
+    endpoint: 'scores',
+    version: undefined,
+    stickyKey: 'ann',
+    keyId: 'k1',
+    traceparent,
+    requestId: response.headers['sluice-request-id'],
+    bytesIn: JSON.stringify(good).length,
+  });
+});
+
+it('takes the version from the path and the sticky key from the parameters', async () => {
+  await post({ ...good, parameters: { sticky_key: 'bob' } }, {}, '/v2/models/scores/versions/1/infer');
+  expect(asked[0]!.version).toBe('1');
+  expect(asked[0]!.protocol.stickyKeyOf(asked[0]!.body)).toBe('bob');
+});
+
+it.each<[what: string, payload: string | Buffer, headers: Record<string, string>, status: number, text: RegExp]>([
+  ['malformed JSON', '{"inputs": [', {}, 400, /not valid JSON/],
+  [
+    'malformed JSON with its place but not its text',
+    '{"inputs": ["hush" 1]}',
+    {},
+    400,
+    /^the body is not valid JSON \(at character 19\)$/,
+  ],
+  ['bytes that are not UTF-8', Buffer.from([0x22, 0xff, 0x22]), {}, 400, /not valid JSON/],
+  ['an empty body', '', {}, 400, /body is empty/],
+  ['a body that is no object', '[1]', {}, 400, /body/],
+  ['null', 'null', {}, 400, /body/],
+  [
+    'a wrong content type',
+    'a=1',
+    { 'content-type': 'application/x-www-form-urlencoded' },
+    415,
+    /application\/x-www-form-urlencoded .*application\/json/,
+  ],
+  ['a content type that is none', '{}', { 'content-type': ';;' }, 415, /application\/json/],
+  ['a compressed body', '{}', { 'content-encoding': 'gzip' }, 415, /gzip/],
+  ['binary tensors', '{}    ', { 'inference-header-content-length': '2' }, 400, /binary_data=False/],
+  ['a huge body', JSON.stringify({ pad: 'x'.repeat(3_000) }), {}, 413, /limit of 2000 bytes/],
+  ['an absurdly huge body', JSON.stringify({ pad: 'x'.repeat(30_000) }), {}, 413, /limit of 2000 bytes/],
+  [
+    'a wrong datatype',
+    JSON.stringify({ inputs: [{ ...good.inputs[0], datatype: 'INT8' }] }),
+    {},
+    400,
+    /inputs\[0\]\.datatype/,
+  ],
+])('refuses %s in the shape of the protocol', async (_what, payload, headers, status, text) => {
+  const response = await post(payload, headers);
+  expect(response.statusCode).toBe(status);
+  expect(response.headers['content-type']).toBe('application/json; charset=utf-8');
+  expect(response.headers['sluice-request-id']).toMatch(/^[0-9a-f-]{36}$/);
+  const body = response.json() as { error: string };
+  expect(Object.keys(body)).toEqual(['error']);
+  expect(body.error).toMatch(text);
+});
+
+it('takes a body without a content type as JSON, as Triton clients send it', async () => {
+  const response = await server.inject({
+    method: 'POST',
+    url: '/v2/models/scores/infer',
+    headers: key,
+    payload: Buffer.from(JSON.stringify(good)),
+  });
+  expect(response.statusCode).toBe(200);
+});
+
+it.each([
+  '/v2',
+  '/v2/models/scores/infer',
+  '/v2/repository/index',
+  '/v2/models/scores',
+  '/v2/models/scores/ready',
+  '/v2/nothing',
+])('is closed without a key: %s', async (url) => {
+  const method = url.endsWith('infer') || url.endsWith('index') ? 'POST' : 'GET';
+  const response = await server.inject({ method, url });
+  expect([response.statusCode, response.headers['www-authenticate']]).toEqual([401, 'Bearer']);
+  expect(response.json()).toEqual({ error: expect.stringContaining('API key') });
+  expect((await server.inject({ method, url, headers: { authorization: 'Bearer bad' } })).statusCode).toBe(401);
+  expect(asked).toHaveLength(0);
+});
+
+it.each(['key', 'api_key', 'access_token', 'API_KEY'])('refuses a key in the query string: %s', async (name) => {
+  for (const url of ['/v2/models/scores', '/v2/health/live', '/v2']) {
+    const response = await get(`${url}?a=1&${name}=slu_secret`);
+    expect(response.statusCode).toBe(400);
+    expect(response.body).not.toContain('slu_secret');
+  }
+});
+
+it('describes the server', async () => {
+  expect((await get('/v2')).json()).toMatchObject({ name: 'sluice', version: '9.9.9' });
+});
+
+it('is open for health', async () => {
+  expect((await get('/v2/health/live', {})).json()).toEqual({ live: true });
+  expect((await get('/v2/health/ready', {})).json()).toEqual({ ready: true });
+  isUp = false;
+  const notReady = await get('/v2/health/ready', {});
+  expect([notReady.statusCode, notReady.headers['retry-after']]).toEqual([503, '1']);
+});
+
+it('describes an endpoint and its versions', async () => {
+  const expected = {
+    name: 'scores',
+    versions: ['1'],
+    platform: 'onnx_onnxv1',
+    inputs: [{ name: 'x', datatype: 'FP32', shape: [-1, 2] }],
+    outputs: [{ name: 'y', datatype: 'FP32', shape: [-1, 1] }],
+  };
+  expect((await get('/v2/models/scores')).json()).toEqual(expected);
+  expect((await get('/v2/models/scores/versions/1')).json()).toEqual(expected);
+  expect((await get('/v2/models/scores/versions/8')).statusCode).toBe(404);
+  expect((await get('/v2/models/other')).json()).toEqual({ error: 'there is no endpoint other' });
+});
+
+it('tells whether an endpoint or a version can answer now', async () => {
+  for (const url of ['/v2/models/scores/ready', '/v2/models/scores/versions/1/ready']) {
+    isUp = true;
+    expect((await get(url)).json()).toEqual({ name: 'scores', ready: true });
+    isUp = false;
+    const response = await get(url);
+    expect([response.statusCode, response.headers['retry-after'], response.json()]).toEqual([
+      503,
+      '1',
+      { name: 'scores', ready: false },
+    ]);
+  }
+});
+
+it('lists the repository, with and without a body', async () => {
+  const index = async (payload?: object) =>
+    (
+      await server.inject({ method: 'POST', url: '/v2/repository/index', headers: key, ...(payload && { payload }) })
+    ).json();
+  expect(await index()).toEqual([{ name: 'scores', version: '1', state: 'READY', reason: '' }]);
+  isUp = false;
+  expect(await index()).toEqual([
+    { name: 'scores', version: '1', state: 'UNAVAILABLE', reason: 'no replica was started' },
+  ]);
+  expect(await index({ ready: true })).toEqual([]);
+});
+
+it('tells a wrong method from a wrong path', async () => {
+  const wrongMethod = await get('/v2/models/scores/infer');
+  expect([wrongMethod.statusCode, wrongMethod.json()]).toEqual([
+    405,
+    { error: '/v2/models/scores/infer does not answer GET' },
+  ]);
+  expect((await get('/v2/modelz')).statusCode).toBe(404);
+});
+
+it('passes failures of inference on with arm, version and Retry-After', async () => {
+  answer = () =>
+    outcome({
+      error: sluiceError(
+        'SLU_INFERENCE_QUEUE_FULL',
+        { endpoint: 'scores', retryAfterSeconds: 3 },
+        { retryAfterSeconds: 3 },
+      ),
+    });
+  const response = await post(good);
+  expect(response.statusCode).toBe(503);
+  expect(response.headers).toMatchObject({
+    'retry-after': '3',
+    'sluice-arm': 'stable',
+    'sluice-model-version': '1',
+    traceparent,
+  });
+  answer = () => {
+    throw new Error('the inside of the house');
+  };
+  const broken = await post(good);
+  expect(broken.statusCode).toBe(500);
+  expect(broken.body).not.toContain('house');
+});
+
+it('refuses inference while draining, before the body is read', async () => {
+  isDraining = true;
+  const response = await post(good);
+  expect([response.statusCode, response.headers['retry-after'], response.headers['connection']]).toEqual([
+    503,
+    '2',
+    'close',
+  ]);
+  expect(asked).toHaveLength(0);
+});
+
+async function rawExchange(write: (socket: ReturnType<typeof connect>) => void): Promise<string> {
+  await server.listen({ port: 0, host: '127.0.0.1' });
+  const socket = connect((server.server.address() as AddressInfo).port, '127.0.0.1');
+  let received = '';
+  socket.on('data', (chunk) => (received += chunk.toString()));
+  socket.on('error', () => undefined);
+  write(socket);
+  await once(socket, 'close');
+  return received;
+}
+
+const head =
+  'POST /v2/models/scores/infer HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer good\r\nContent-Type: application/json\r\n';
+
+it('ends a body that does not arrive, and answers before it hangs up', async () => {
+  const received = await rawExchange((socket) => socket.write(`${head}Content-Length: 100\r\n\r\n{"inputs"`));
+  expect(received).toContain('HTTP/1.1 408');
+  expect(received).toContain('{"error":"the body did not arrive within 1 seconds"}');
+});
+
+it('answers 413 to a client that writes its whole body before it reads', async () => {
+  const chunk = 'x'.repeat(6_000);
+  const received = await rawExchange((socket) =>
+    socket.write(`${head}Transfer-Encoding: chunked\r\n\r\n${(6_000).toString(16)}\r\n${chunk}\r\n0\r\n\r\n`),
+  );
+  expect(received).toContain('HTTP/1.1 413');
+});
+
+it('tells the batcher when a client hangs up before its answer', async () => {
+  let release = (): void => undefined;
+  answer = async () => {
+    await new Promise<void>((resolve) => (release = resolve));
+    return outcome({ payload: '{}' });
+  };
+  const left = new Promise<void>((resolve) => {
+    const before = answer;
+    answer = async (ask) => {
+      const presence = ask.caller;
+      expect(presence).toBeInstanceOf(CallerPresence);
+      presence!.await({ abandon: resolve });
+      return before(ask);
+    };
+  });
+  const body = JSON.stringify(good);
+  await rawExchange((socket) => {
+    socket.write(`${head}Content-Length: ${body.length}\r\n\r\n${body}`);
+    const look = setInterval(() => {
+      if (asked.length === 0) return;
+      clearInterval(look);
+      socket.destroy();
+    }, 5);
+  });
+  await left;
+  expect(asked[0]!.caller!.isGone).toBe(true);
+  release();
+});

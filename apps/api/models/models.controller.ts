@@ -1,0 +1,110 @@
+import { ModelRegistry, type ModelVersionView } from '#libs/inference';
+import { Controller, Get, HttpCode, Inject, Param, Post, Query, Req, Res } from '@nestjs/common';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { ByCaller, type Caller } from '../http/caller.js';
+import { Operation } from '../http/operation.js';
+import { InvalidRequest } from '../http/problem.js';
+import { withArchive } from './archive-upload.js';
+import {
+  folderSchema,
+  modelListSchema,
+  modelQuerySchema,
+  modelVersionSchema,
+  type ModelQuery,
+} from './model-schema.js';
+
+const params = { model: 'the model', version: 'its version' };
+const tag = 'models';
+
+@Controller('/api/models')
+export class ModelsController {
+  constructor(@Inject(ModelRegistry) private readonly registry: ModelRegistry) {}
+
+  @Post()
+  @Operation({
+    permit: 'model.register',
+    tag,
+    summary: 'Register a model version from an archive (.tar.gz) or a folder',
+    body: folderSchema,
+    takesArchive: true,
+    answers: {
+      201: { description: 'registered', schema: modelVersionSchema },
+      200: { description: 'the same content was registered before', schema: modelVersionSchema },
+    },
+    refusals: [
+      'SLU_ARTIFACT_UNREADABLE',
+      'SLU_ARTIFACT_REFUSED',
+      'SLU_ARTIFACT_TOO_LARGE',
+      'SLU_ARTIFACT_FOLDER_CLOSED',
+      'SLU_ARTIFACT_STORE_FULL',
+      'SLU_MODEL_CONFLICT',
+      'SLU_REQUEST_MEDIA_TYPE',
+    ],
+  })
+  async register(
+    @Req() req: FastifyRequest,
+    @ByCaller() { actor, requestId }: Caller,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<ModelVersionView> {
+    const { created, version } = isFolder(req)
+      ? await this.registry.registerFolder(folderOf(req.body), actor, requestId)
+      : await withArchive(req, (archive) => this.registry.registerArchive(archive, actor, requestId));
+    void reply.code(created ? 201 : 200).header('location', `/api/models/${version.model}/versions/${version.version}`);
+    return version;
+  }
+
+  @Get()
+  @Operation({
+    permit: 'model.read',
+    tag,
+    summary: 'List model versions',
+    query: modelQuerySchema,
+    answers: { 200: { description: 'all versions, the newest of each model first', schema: modelListSchema } },
+  })
+  async list(@Query({ schema: modelQuerySchema }) { model }: ModelQuery): Promise<{ versions: ModelVersionView[] }> {
+    return { versions: await this.registry.list(model) };
+  }
+
+  @Get('/:model/versions/:version')
+  @Operation({
+    permit: 'model.read',
+    tag,
+    summary: 'Read one model version',
+    params,
+    answers: { 200: { description: 'the version', schema: modelVersionSchema } },
+    refusals: ['SLU_MODEL_VERSION_UNKNOWN'],
+  })
+  get(@Param('model') model: string, @Param('version') version: string): Promise<ModelVersionView> {
+    return this.registry.get(model, version);
+  }
+
+  @Post('/:model/versions/:version/archive')
+  @HttpCode(200)
+  @Operation({
+    permit: 'model.archive',
+    tag,
+    summary: 'Take a model version out of use for good',
+    params,
+    answers: { 200: { description: 'archived', schema: modelVersionSchema } },
+    refusals: ['SLU_MODEL_VERSION_UNKNOWN', 'SLU_MODEL_VERSION_IN_USE'],
+  })
+  archive(
+    @Param('model') model: string,
+    @Param('version') version: string,
+    @ByCaller() { actor, requestId }: Caller,
+  ): Promise<ModelVersionView> {
+    return this.registry.archive(model, version, actor, requestId);
+  }
+}
+
+const isFolder = (req: FastifyRequest): boolean =>
+  req.headers['content-type'] === undefined || /^application\/json\b/i.test(req.headers['content-type']);
+
+// Parsed here, not by a decorator: on this route the body may as well be a stream.
+function folderOf(body: unknown): string {
+  const parsed = folderSchema.safeParse(body);
+  if (parsed.success) return parsed.data.path;
+  throw new InvalidRequest(
+    parsed.error.issues.map(({ path, message }) => ({ field: path.join('.') || 'body', problem: message })),
+  );
+}

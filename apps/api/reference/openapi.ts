@@ -1,0 +1,151 @@
+import { errorTable, type ErrorCode } from '#libs/kernel';
+import { z } from 'zod';
+import { archiveTypes } from '../http/body-parsers.js';
+import type { OperationSpec } from '../http/operation.js';
+import type { BookedOperation } from '../http/route-book.js';
+
+export type OpenApiDocument = Readonly<Record<string, unknown>>;
+
+/** Paths of a protocol that documents itself, and the schemas they name. */
+export interface ProtocolDocument {
+  paths: Readonly<Record<string, unknown>>;
+  schemas?: Readonly<Record<string, unknown>> | undefined;
+}
+
+/** What any management route may answer. */
+const everywhere: readonly ErrorCode[] = [
+  'SLU_REQUEST_MALFORMED',
+  'SLU_ACCESS_KEY_IN_QUERY',
+  'SLU_ACCESS_KEY_MISSING',
+  'SLU_ACCESS_KEY_INVALID',
+  'SLU_ACCESS_FORBIDDEN',
+  'SLU_INTERNAL',
+  'SLU_PLATFORM_DATABASE_DOWN',
+  'SLU_INFERENCE_DRAINING',
+];
+const withBody: readonly ErrorCode[] = [
+  'SLU_REQUEST_INVALID',
+  'SLU_REQUEST_TOO_LARGE',
+  'SLU_REQUEST_TIMEOUT',
+  'SLU_REQUEST_MEDIA_TYPE',
+];
+
+const problemSchema = z.object({
+  type: z.string(),
+  title: z.string(),
+  status: z.int(),
+  detail: z.string(),
+  code: z.string(),
+  requestId: z.uuid(),
+  problems: z.array(z.object({ field: z.string(), problem: z.string() })).optional(),
+});
+
+/** The OpenAPI 3.1 document, made from the routes as they are registered. */
+export function openApiDocument(
+  version: string,
+  operations: readonly BookedOperation[],
+  protocols: readonly ProtocolDocument[],
+): OpenApiDocument {
+  const paths: Record<string, Record<string, unknown>> = {};
+  for (const { method, path, operation } of operations) {
+    const template = path.replace(/:(\w+)/g, '{$1}');
+    (paths[template] ??= {})[method.toLowerCase()] = operationObject(method, path, operation);
+  }
+  return {
+    openapi: '3.1.0',
+    info: {
+      title: 'Sluice',
+      version,
+      description: 'The serving platform in front of machine-learning models.',
+      license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
+    },
+    security: [{ apiKey: [] }],
+    paths: Object.assign({}, paths, ...protocols.map((protocol) => protocol.paths)) as object,
+    components: {
+      securitySchemes: { apiKey: { type: 'http', scheme: 'bearer', description: 'an API key' } },
+      schemas: Object.assign(
+        { Problem: schemaOf(problemSchema, 'output') },
+        ...protocols.map((protocol) => protocol.schemas ?? {}),
+      ) as object,
+    },
+  };
+}
+
+function operationObject(method: string, path: string, operation: OperationSpec): object {
+  return {
+    operationId: `${method.toLowerCase()}${path.replace(/[^A-Za-z0-9]+(\w?)/g, (_all, next: string) => next.toUpperCase())}`,
+    summary: operation.summary,
+    tags: [operation.tag],
+    'x-sluice-permit': operation.permit,
+    parameters: [...pathParameters(operation), ...queryParameters(operation)],
+    ...bodyObject(operation),
+    responses: { ...answerObjects(operation), ...refusalObjects(operation) },
+  };
+}
+
+const pathParameters = ({ params = {} }: OperationSpec): object[] =>
+  Object.entries(params).map(([name, description]) => ({
+    name,
+    in: 'path',
+    required: true,
+    description,
+    schema: { type: 'string' },
+  }));
+
+const queryParameters = ({ query }: OperationSpec): object[] =>
+  Object.entries(query?.shape ?? {}).map(([name, schema]) => ({
+    name,
+    in: 'query',
+    required: false,
+    schema: schemaOf(schema as z.ZodType, 'input'),
+  }));
+
+function bodyObject({ body, isBodyOptional, takesArchive }: OperationSpec): object {
+  if (body === undefined) return {};
+  const binary = { schema: { type: 'string', format: 'binary' } };
+  const form = { schema: { type: 'object', properties: { artifact: { type: 'string', format: 'binary' } } } };
+  const archives =
+    takesArchive === true
+      ? { ...Object.fromEntries(archiveTypes.map((type) => [type, binary])), 'multipart/form-data': form }
+      : {};
+  return {
+    requestBody: {
+      required: isBodyOptional !== true,
+      content: { 'application/json': { schema: schemaOf(body, 'input') }, ...archives },
+    },
+  };
+}
+
+const answerObjects = ({ answers }: OperationSpec): Record<string, object> =>
+  Object.fromEntries(
+    Object.entries(answers).map(([status, { description, schema, contentType = 'application/json' }]) => [
+      status,
+      {
+        description,
+        headers: { 'sluice-request-id': { schema: { type: 'string', format: 'uuid' } } },
+        content: { [contentType]: schema === undefined ? {} : { schema: schemaOf(schema, 'output') } },
+      },
+    ]),
+  );
+
+function refusalObjects({ refusals = [], body }: OperationSpec): Record<string, object> {
+  const byStatus = new Map<number, ErrorCode[]>();
+  for (const code of new Set([...everywhere, ...(body === undefined ? [] : withBody), ...refusals])) {
+    const { status } = errorTable[code];
+    byStatus.set(status, [...(byStatus.get(status) ?? []), code]);
+  }
+  return Object.fromEntries(
+    [...byStatus].map(([status, codes]) => [
+      String(status),
+      {
+        description: codes.map((code) => `\`${code}\`: ${errorTable[code].text}`).join('  \n'),
+        content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } },
+      },
+    ]),
+  );
+}
+
+function schemaOf(schema: z.ZodType, io: 'input' | 'output'): object {
+  const { $schema: _dialect, ...rest } = z.toJSONSchema(schema, { io, unrepresentable: 'any' });
+  return rest;
+}

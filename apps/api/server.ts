@@ -1,0 +1,108 @@
+import type { KeyRing } from '#libs/access';
+import { hours, minutes, secondsToMs } from '#libs/kernel';
+import type { Logger } from '#libs/platform';
+import { NestFactory } from '@nestjs/core';
+import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
+import type { Tracer } from '@opentelemetry/api';
+import { LogController, type FastifyBaseLogger, type FastifyInstance } from 'fastify';
+import { randomUUID } from 'node:crypto';
+import { appModule, type ManagementParts } from './app.module.js';
+import { parseBodies } from './http/body-parsers.js';
+import { Gatekeeper } from './http/gatekeeper.js';
+import { ManagementSpan } from './http/management-span.js';
+import { ProblemFilter } from './http/problem-filter.js';
+import type { RefusalLog } from './http/refusal-log.js';
+import { gateRequests } from './http/request-gate.js';
+import { logRequests, nestLog } from './http/request-log.js';
+import { RouteBook } from './http/route-book.js';
+import { schemaPipe } from './http/schema-pipe.js';
+import { oipPaths, oipSchemas } from './inference/oip-openapi.js';
+import { oipRoutes, type OipRoutesOptions } from './inference/oip-routes.js';
+import { openApiDocument } from './reference/openapi.js';
+
+export interface ServerParts extends Omit<ManagementParts, 'reference'> {
+  keyRing: Pick<KeyRing, 'authenticate'>;
+  refusals: Pick<RefusalLog, 'note'>;
+  inference: OipRoutesOptions['inference'];
+  state: OipRoutesOptions['state'];
+  isReady: () => boolean;
+  isDraining: () => boolean;
+  prometheusText: () => Promise<string>;
+  tracer: Tracer;
+  log: Logger;
+}
+
+export interface ServerSettings {
+  version: string;
+  bodyLimitBytes: number;
+  bodyTimeoutSeconds?: number;
+}
+
+const defaultBodyTimeoutSeconds = 30;
+const headersTimeoutSeconds = 10;
+/** A whole request, an upload of an artifact over a slow line included. */
+const requestTimeoutSeconds = hours(1);
+const keepAliveSeconds = minutes(1) + 12;
+
+/** The HTTP server with all its routes, ready to listen or to be injected into. */
+export async function createServer(parts: ServerParts, settings: ServerSettings): Promise<NestFastifyApplication> {
+  const adapter = httpAdapter(parts.log, settings.bodyLimitBytes);
+  const fastify = adapter.getInstance<FastifyInstance>();
+  const routes = new RouteBook();
+  const gatekeeper = new Gatekeeper(parts.keyRing, parts.refusals);
+  routes.follow(fastify);
+  gateRequests(fastify, { gatekeeper, isDraining: parts.isDraining });
+  logRequests(fastify, parts.log);
+  const { version, bodyLimitBytes, bodyTimeoutSeconds = defaultBodyTimeoutSeconds } = settings;
+  parseBodies(fastify, { limitBytes: bodyLimitBytes, timeoutSeconds: bodyTimeoutSeconds });
+  const { inference, state, isReady, isDraining } = parts;
+  await fastify.register(oipRoutes, {
+    inference,
+    state,
+    isReady,
+    isDraining,
+    version,
+    bodyLimitBytes,
+    bodyTimeoutSeconds,
+    authenticate: (req, action) => gatekeeper.admit(req, action),
+  });
+
+  const openApi = once(() => openApiDocument(version, routes.operations, [{ paths: oipPaths, schemas: oipSchemas }]));
+  const module = appModule({ ...parts, reference: { openApi, metrics: parts.prometheusText } });
+  const app = await NestFactory.create<NestFastifyApplication>(module, adapter, {
+    bodyParser: false,
+    abortOnError: false,
+    logger: nestLog(parts.log),
+  });
+  app.useGlobalFilters(new ProblemFilter(parts.log, routes));
+  app.useGlobalPipes(schemaPipe());
+  app.useGlobalInterceptors(new ManagementSpan(parts.tracer));
+  await app.init();
+  await fastify.ready();
+  return app;
+}
+
+function httpAdapter(log: Logger, bodyLimit: number): FastifyAdapter {
+  return new FastifyAdapter({
+    loggerInstance: log,
+    logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'requestId' }),
+    // One logger for all: Fastify would make a child of it for each request, and nothing here writes through that.
+    childLoggerFactory: (logger: FastifyBaseLogger) => logger,
+    // Ids of our own making only: one that a caller chose could be anybody's.
+    requestIdHeader: false,
+    genReqId: () => randomUUID(),
+    bodyLimit,
+    requestTimeout: secondsToMs(requestTimeoutSeconds),
+    keepAliveTimeout: secondsToMs(keepAliveSeconds),
+    http: { headersTimeout: secondsToMs(headersTimeoutSeconds) },
+    forceCloseConnections: 'idle',
+    // While it closes, the routes themselves say so in their own error shapes.
+    return503OnClosing: false,
+    skipMiddie: true,
+  });
+}
+
+function once<T>(make: () => T): () => T {
+  let made: { value: T } | undefined;
+  return () => (made ??= { value: make() }).value;
+}

@@ -1,0 +1,133 @@
+import {
+  EmbeddedPostgres,
+  findTemporal,
+  freePort,
+  isPortFree,
+  serviceLog,
+  TemporalServer,
+  type SluiceConfig,
+} from '#libs/platform';
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Progress } from './progress.js';
+
+/** A service of others that this launcher runs, or only knows the address of. */
+export interface Service {
+  address: string;
+  /** Address of its own web page, where it has one. */
+  page?: string | undefined;
+  stop(): Promise<void>;
+  kill(): void;
+}
+
+const pauseBeforeRestartMs = 500;
+const usualTemporalPort = 7_233;
+const usualTemporalUiPort = 8_233;
+
+/** PostgreSQL: the one that DATABASE_URL names, or the embedded one. */
+export async function startDatabase(config: SluiceConfig, progress: Progress): Promise<Service> {
+  if (config.databaseUrl !== undefined) return external(config.databaseUrl);
+  const folder = join(config.home, 'postgres');
+  const onLine = logTo(config, 'postgres');
+  return progress.step('PostgreSQL', 'starting', async () => {
+    let postgres = await EmbeddedPostgres.start({ folder, onLine });
+    await postgres.createDatabase('sluice');
+    const keeper = keepAlive(
+      () => postgres.child.exited(),
+      async () => {
+        // On the same port, so that everybody's connections find it again.
+        postgres = await EmbeddedPostgres.start({ folder, onLine, port: postgres.port });
+      },
+      (how) => progress.line(`  PostgreSQL   ended (${how}); starting it again`),
+    );
+    return {
+      address: postgres.url('sluice'),
+      stop: () => keeper.end(() => postgres.stop()),
+      kill: () => keeper.endNow(() => postgres.child.kill()),
+    };
+  });
+}
+
+/** Temporal: the one that TEMPORAL_ADDRESS names, or the dev server with its page. */
+export async function startTemporal(
+  config: SluiceConfig,
+  progress: Progress,
+  env: NodeJS.ProcessEnv,
+): Promise<Service> {
+  if (config.temporalAddress !== undefined) return external(config.temporalAddress);
+  return progress.step('Temporal', 'starting', async (say) => {
+    const found = await findTemporal(join(config.home, 'tools'), env, say);
+    const settings = {
+      executable: found.path,
+      port: await usualOrFree(usualTemporalPort),
+      uiPort: await usualOrFree(usualTemporalUiPort),
+      databaseFile: join(config.home, 'temporal', 'temporal.db'),
+      namespace: config.temporalNamespace,
+      onLine: logTo(config, 'temporal'),
+    };
+    mkdirSync(join(config.home, 'temporal'), { recursive: true });
+    let server = await TemporalServer.start(settings);
+    const keeper = keepAlive(
+      () => server.child.exited(),
+      async () => {
+        server = await TemporalServer.start(settings);
+      },
+      (how) => progress.line(`  Temporal     ended (${how}); starting it again, inference is not touched`),
+    );
+    return {
+      address: server.address,
+      page: server.uiAddress,
+      stop: () => keeper.end(() => server.stop()),
+      kill: () => keeper.endNow(() => server.child.kill()),
+    };
+  });
+}
+
+function external(address: string): Service {
+  return { address, stop: async () => undefined, kill: () => undefined };
+}
+
+async function usualOrFree(usual: number): Promise<number> {
+  return (await isPortFree(usual)) ? usual : freePort();
+}
+
+/** Starts a service again whenever it ends without having been asked to. */
+function keepAlive(
+  exited: () => Promise<string>,
+  startAgain: () => Promise<void>,
+  onEnd: (how: string) => void,
+): { end(stop: () => Promise<void>): Promise<void>; endNow(kill: () => void): void } {
+  let isEnding = false;
+  const follow = async (): Promise<void> => {
+    for (;;) {
+      const how = await exited();
+      if (isEnding) return;
+      onEnd(how);
+      for (;;) {
+        await new Promise((resolve) => setTimeout(resolve, pauseBeforeRestartMs));
+        if (isEnding) return;
+        try {
+          await startAgain();
+          break;
+        } catch {
+          // The log of the service says why; it is tried again until it works or Sluice is stopped.
+        }
+      }
+    }
+  };
+  const following = follow();
+  return {
+    end: async (stop) => {
+      isEnding = true;
+      await stop();
+      await following;
+    },
+    endNow: (kill) => {
+      isEnding = true;
+      kill();
+    },
+  };
+}
+
+const logTo = (config: SluiceConfig, name: string): ((line: string) => void) =>
+  serviceLog(join(config.home, 'logs', `${name}.log`));

@@ -1,0 +1,64 @@
+import { modelServerSpawner, ReplicaSupervisor } from '#libs/inference';
+import { createLogger, serviceLog, type SluiceConfig } from '#libs/platform';
+import { ChangeFeed, type Database } from '#libs/store';
+import { availableParallelism, hostname } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+/** Model servers see the model and where to report traces, and no secret of the platform. */
+const handedOn = [
+  'PATH',
+  'HOME',
+  'LANG',
+  'TZ',
+  'OTEL_EXPORTER_OTLP_ENDPOINT',
+  'LD_LIBRARY_PATH',
+  'SLUICE_HOME',
+] as const;
+
+/** Keeps as many model servers running as the database asks for. */
+export async function startSupervisor(
+  config: SluiceConfig,
+  database: Database,
+  databaseUrl: string,
+  env: NodeJS.ProcessEnv,
+): Promise<{ stop(): Promise<void>; kill(): void }> {
+  const logger = createLogger({
+    service: 'supervisor',
+    level: config.logLevel,
+    file: join(config.home, 'logs', 'supervisor.log'),
+  });
+  const say = serviceLog(join(config.home, 'logs', 'model-servers.log'));
+  const supervisor = new ReplicaSupervisor({
+    database,
+    host: `${hostname()}:${config.home}`,
+    socketFolder: join(config.socketFolder, 'r'),
+    spawnReplica: modelServerSpawner({
+      entryPath: fileURLToPath(new URL('../../model-server/main.js', import.meta.url)),
+      // The API, PostgreSQL and other models share the machine.
+      threads: Math.max(1, Math.floor(availableParallelism() / 2)),
+      env: Object.fromEntries(handedOn.flatMap((name) => (env[name] === undefined ? [] : [[name, env[name]]]))),
+      onLine: (line, { model, version }) => say(`${model}/${version} ${line}`),
+    }),
+    onProblem: (problem) => logger.warn({ problem }, 'model servers'),
+  });
+  const reconcile = (): void =>
+    void supervisor.reconcile().catch((error: unknown) => logger.error({ err: error }, 'reconciling failed'));
+  const feed = new ChangeFeed(databaseUrl, 'sluice-supervisor', {
+    onChange: (change) => {
+      if (supervisor.concerns(change)) reconcile();
+    },
+    onConnected: reconcile,
+    onLost: (reason) => logger.warn({ reason }, 'the change feed is lost; model servers go on as they are'),
+  });
+  await supervisor.start();
+  await feed.start();
+  return {
+    stop: async () => {
+      await feed[Symbol.asyncDispose]();
+      await supervisor.stop();
+    },
+    // Model servers end by themselves when the channel to this process closes.
+    kill: () => undefined,
+  };
+}
