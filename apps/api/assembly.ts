@@ -38,7 +38,6 @@ export async function assemble(
   const pepper = new Pepper(required(config.masterKey, 'SLUICE_MASTER_KEY'));
   const databaseUrl = required(config.databaseUrl, 'DATABASE_URL');
   const database = stack.use(await connect(databaseUrl, log));
-  const management = manage(config, database, pepper, stack);
   const refusals = stack.use(new RefusalLog({ database, log }));
   const keyRing = stack.use(
     new KeyRing({
@@ -47,6 +46,8 @@ export async function assemble(
       onProblem: (err) => log.warn({ err }, 'API keys cannot be read; those known stay good for now'),
     }),
   );
+  const apiKeys = new ApiKeys({ database, pepper, afterChange: (id) => keyRing.refresh(id) });
+  const management = manage(config, database, stack);
   const state = stack.use(new ServingState({ database, log }));
   const inference = await serve(config, { database, log, telemetry, state }, stack);
   await withRetry(() => keyRing.load(), log);
@@ -58,6 +59,7 @@ export async function assemble(
   await feed.start();
   return {
     ...management,
+    apiKeys,
     refusals,
     keyRing,
     state,
@@ -68,9 +70,9 @@ export async function assemble(
   };
 }
 
-type Management = Pick<Assembly, 'registry' | 'endpoints' | 'replicaSets' | 'rollouts' | 'apiKeys'>;
+type Management = Pick<Assembly, 'registry' | 'endpoints' | 'replicaSets' | 'rollouts'>;
 
-function manage(config: SluiceConfig, database: Database, pepper: Pepper, stack: AsyncDisposableStack): Management {
+function manage(config: SluiceConfig, database: Database, stack: AsyncDisposableStack): Management {
   const replicaSets = new ReplicaSets(database);
   const endpoints = new Endpoints(database, replicaSets);
   const store = new ArtifactStore({ folder: config.artifactFolder, folderAccess: folderAccess(config) });
@@ -91,7 +93,6 @@ function manage(config: SluiceConfig, database: Database, pepper: Pepper, stack:
     endpoints,
     rollouts,
     registry: new ModelRegistry(database, store, replicaSets),
-    apiKeys: new ApiKeys({ database, pepper }),
   };
 }
 

@@ -29,6 +29,8 @@ export interface ApiKeysSettings {
   database: Database;
   pepper: Pepper;
   clock?: Clock;
+  /** Called after each change and awaited, so that whoever was answered can use, or no longer use, the key here at once. */
+  afterChange?: (id: string) => Promise<void>;
 }
 
 /** The keys as stored. Each change and its audit row commit together. */
@@ -41,7 +43,9 @@ export class ApiKeys {
 
   /** @returns the key itself, for the only time. */
   async create(wish: NewApiKey): Promise<ApiKeyView & { key: string }> {
-    return this.settings.database.run((tx) => this.createIn(tx, wish));
+    const made = await this.settings.database.run((tx) => this.createIn(tx, wish));
+    await this.settings.afterChange?.(made.id);
+    return made;
   }
 
   async createIn(tx: Tx, wish: NewApiKey): Promise<ApiKeyView & { key: string }> {
@@ -71,7 +75,7 @@ export class ApiKeys {
 
   /** Ends a key for good; a second revocation changes nothing. @throws SLU_ACCESS_KEY_UNKNOWN */
   async revoke(id: string, actor: string, requestId?: string): Promise<ApiKeyView> {
-    return this.settings.database.run(async (tx) => {
+    const ended = await this.settings.database.run(async (tx) => {
       const row = await tx.findOne(ApiKeyEntity, { where: { id }, lock: { mode: 'pessimistic_write' } });
       if (row === null) throw sluiceError('SLU_ACCESS_KEY_UNKNOWN', { id });
       if (row.revokedAt !== null) return viewOf(row);
@@ -86,6 +90,8 @@ export class ApiKeys {
       });
       return viewOf(row);
     });
+    await this.settings.afterChange?.(id);
+    return ended;
   }
 
   /** All keys, the newest first. */

@@ -198,6 +198,17 @@ describe('a key ring', () => {
 });
 
 describe('keys in PostgreSQL', () => {
+  it('a created key opens at once where it was created, and a revoked one is refused at once, without a change feed', async () => {
+    await using db = await freshDatabase();
+    using ring = new KeyRing({ database: db.database, pepper });
+    const keys = new ApiKeys({ database: db.database, pepper, afterChange: (id) => ring.refresh(id) });
+    await ring.load();
+    const { id, key } = await keys.create({ name: 'ci', role: 'operator', actor: 'system' });
+    expect(ring.authenticate(`Bearer ${key}`).keyId).toBe(id);
+    await keys.revoke(id, 'system');
+    expect(code(() => ring.authenticate(`Bearer ${key}`))).toBe('SLU_ACCESS_KEY_INVALID');
+  });
+
   it('a created key opens, and after its revocation is refused well within 200 ms', async () => {
     await using db = await freshDatabase();
     const keys = new ApiKeys({ database: db.database, pepper });

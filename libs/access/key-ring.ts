@@ -79,6 +79,13 @@ export class KeyRing implements ChangeFeedListener, Disposable {
     this.readSoon();
   }
 
+  /** Reads one key anew. Resolves when it has been read, or when that has failed and is tried again later. */
+  async refresh(id: string): Promise<void> {
+    this.changedIds.add(id);
+    this.readSoon();
+    await this.settled();
+  }
+
   onConnected(): void {
     this.isWholeReadDue = true;
     this.readSoon();

@@ -14,6 +14,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { startDatabase, startTemporal, type Service } from './embedded-services.js';
+import { Keystrokes, type SignalWay } from './keystrokes.js';
 import { Progress } from './progress.js';
 import { offerSamples } from './samples.js';
 import { startSupervisor } from './supervisor.js';
@@ -163,18 +164,17 @@ async function waitUntilReady(config: SluiceConfig): Promise<void> {
 
 const wordsOfSignals = { SIGINT: 'interrupted', SIGTERM: 'told to stop', SIGHUP: 'the terminal is gone' } as const;
 type StopSignal = keyof typeof wordsOfSignals;
-/** One Ctrl-C reaches this process directly and once more through npm; what follows so soon is its echo. */
-const echoMs = 1_000;
 
 function stopWhenAsked(running: Running, progress: Progress): void {
-  let askedAtMs: number | undefined;
-  const stop = (why: string): void => {
-    if (askedAtMs !== undefined) {
+  const keystrokes = new Keystrokes();
+  const stop = (why: string, way: SignalWay): void => {
+    const heard = keystrokes.hear(way, performance.now());
+    if (heard === 'echo') return;
+    if (heard === 'second') {
       // Asked twice: a person does not want to wait.
       running.kill();
       process.exit(1);
     }
-    askedAtMs = performance.now();
     progress.line(`\n${why}: finishing what is in flight, then stopping (again to stop at once)`);
     running.stop().then(
       () => {
@@ -185,14 +185,13 @@ function stopWhenAsked(running: Running, progress: Progress): void {
     );
   };
   for (const signal of Object.keys(wordsOfSignals) as StopSignal[])
-    process.on(signal, () => stop(wordsOfSignals[signal]));
+    process.on(signal, () => stop(wordsOfSignals[signal], 'direct'));
   process.on('message', (message: { kind?: string; signal?: StopSignal }) => {
-    const isEcho = askedAtMs !== undefined && performance.now() - askedAtMs < echoMs;
-    if (message.kind === 'signal' && message.signal !== undefined && !isEcho) stop(wordsOfSignals[message.signal]);
+    if (message.kind === 'signal' && message.signal !== undefined) stop(wordsOfSignals[message.signal], 'relayed');
   });
   // The script that npm runs is this process's parent; when it is killed, nobody would be left to stop the rest.
   process.on('disconnect', () => {
-    if (askedAtMs === undefined) stop('the parent process is gone');
+    if (!keystrokes.hasBegun) stop('the parent process is gone', 'relayed');
   });
 }
 
