@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { z } from 'zod';
 import { checkPath, manifestFileName, PathRegister } from './artifact-path.js';
 import { refused, shownName } from './artifact-refusal.js';
-import { manifestSchema, type Manifest } from './manifest.js';
+import { manifestSchema, type Manifest, type ModelFormat } from './manifest.js';
 
 /** What was really read of a file, as opposed to what the manifest states. */
 export interface ReadFile {
@@ -84,8 +84,23 @@ function refuseWrongShape(manifest: Manifest): void {
     const twice = names.find((name, index) => names.indexOf(name) !== index);
     if (twice !== undefined) throw refused(`${manifestFileName}: ${side}: ${shownName(twice)} appears twice`);
   }
-  const graphs = manifest.files.filter((file) => file.path.toLowerCase().endsWith('.onnx'));
-  if (graphs.length !== 1) {
-    throw refused(`${manifestFileName}: files: format onnx needs exactly one .onnx file, not ${graphs.length}`);
+  const wanted = mainFiles[manifest.format];
+  if (wanted === undefined) return;
+  const main = manifest.files.filter((file) => file.path.toLowerCase().endsWith(wanted));
+  if (main.length !== 1) {
+    throw refused(
+      `${manifestFileName}: files: format ${manifest.format} needs exactly one ${wanted} file, not ${main.length}`,
+    );
   }
 }
+
+/** The one file that each format starts from. */
+const mainFiles: Readonly<Record<ModelFormat, string | undefined>> = {
+  onnx: '.onnx',
+  torchscript: '.pt',
+  'torch-export': '.pt2',
+  'tensorflow-savedmodel': 'saved_model.pb',
+  keras: '.keras',
+  gguf: '.gguf',
+  remote: undefined,
+};

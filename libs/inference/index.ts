@@ -1,6 +1,6 @@
 export type { RollbackWish } from './endpoints-rollback.js';
 export { Endpoints, type EndpointView, type NewEndpoint, type RouteWrite } from './endpoints.js';
-export { manifestSchema, type Manifest } from './manifest.js';
+export { manifestSchema, type Manifest, type ModelFormat, type ModelTask } from './manifest.js';
 export {
   ReplicaSets,
   type DesiredReplicas,
@@ -52,7 +52,8 @@ export {
 } from './inference-service.js';
 export { OutcomeCounters, type OutcomeCountersSettings } from './outcome-counters.js';
 export { RecordSpool, type RecordSpoolSettings } from './record-spool.js';
-export type { OpenReplica } from './replica-pool.js';
+export type { OpenReplica } from './inference-service-lanes.js';
+export type { ReplicaPlace } from './replica-pool.js';
 export type { RequestRecord } from './request-record.js';
 export { RequestRecorder, type RequestRecorderSettings } from './request-recorder.js';
 export { pinnedArm, type LiveArm, type LiveEndpoint, type ServedVersion } from './route-table.js';

@@ -3,9 +3,13 @@ import type { Logger } from '#libs/platform';
 import type { Tracer } from '@opentelemetry/api';
 import { BatchTracing } from './batcher-trace.js';
 import { Batcher } from './batcher.js';
-import { ReplicaPool, type OpenReplica } from './replica-pool.js';
+import { ReplicaPool, type ReplicaPlace } from './replica-pool.js';
+import type { Replica } from './ports/replica.js';
 import type { ServedVersion } from './route-table.js';
 import type { ServingSnapshot } from './serving-state-tables.js';
+
+/** Opens the connection to a replica of a version; it does not have to answer yet. */
+export type OpenReplica = (place: ReplicaPlace, version: ServedVersion) => Replica;
 
 export interface LaneSettings {
   open: OpenReplica;
@@ -83,7 +87,7 @@ export class VersionLanes implements AsyncDisposable {
       this.settings;
     const onRoom = (): void => lane.batcher.dispatchSoon();
     const pool = new ReplicaPool({
-      open,
+      open: (place) => open(place, version),
       log,
       clock,
       onRoom,

@@ -1,6 +1,17 @@
 import { namePattern, versionPattern } from '#libs/kernel';
 import { z } from 'zod';
 import { datatypeNames } from './datatype.js';
+import {
+  batchingSchema,
+  instancesSchema,
+  languageSchema,
+  onnxSettingsSchema,
+  queueSchema,
+  remoteSchema,
+  responseCacheSchema,
+  signatureSchema,
+} from './manifest-settings.js';
+import type { TensorSpec } from './tensor.js';
 
 const sha256Hex = z.string().regex(/^[0-9a-f]{64}$/, 'must be 64 lower-case hex digits');
 
@@ -19,22 +30,38 @@ const tensorSpec = z.strictObject({
   labels: z.array(z.string()).max(10_000).optional(),
 });
 
+export const modelFormats = [
+  'onnx',
+  'torchscript',
+  'torch-export',
+  'tensorflow-savedmodel',
+  'keras',
+  'gguf',
+  'remote',
+] as const;
+export type ModelFormat = (typeof modelFormats)[number];
+
+/** `tensors` answers the Open Inference Protocol alone; the two others answer the OpenAI protocol as well. */
+export const modelTasks = ['tensors', 'text-generation', 'embedding'] as const;
+export type ModelTask = (typeof modelTasks)[number];
+
 /**
  * `sluice.json`: what CI states about a model version. Files are relative to the artifact's root.
  * Sizes of `shape` are counts, -1 where a request chooses; the first one is the batch.
  */
-export const manifestSchema = z.strictObject({
+const statedManifest = z.strictObject({
   schemaVersion: z.literal(1),
   name: z.string().regex(namePattern, 'must be lower-case letters, digits, - and _'),
   version: z.string().regex(versionPattern, 'must be letters, digits, dots, - and _'),
-  format: z.enum(['onnx']),
+  format: z.enum(modelFormats),
+  task: z.enum(modelTasks).optional(),
   description: z.string().max(2_000).optional(),
   files: z
     .array(z.strictObject({ path: z.string().min(1).max(512), sha256: sha256Hex, bytes: z.int().min(0).optional() }))
-    .min(1)
     .max(1_000),
-  inputs: z.array(tensorSpec).min(1).max(256),
-  outputs: z.array(tensorSpec).min(1).max(256),
+  /** Language models may leave both out: theirs are always the same. */
+  inputs: z.array(tensorSpec).min(1).max(256).optional(),
+  outputs: z.array(tensorSpec).min(1).max(256).optional(),
   trainedOn: z
     .strictObject({
       dataset: z.string().min(1),
@@ -56,8 +83,55 @@ export const manifestSchema = z.strictObject({
     .array(z.record(z.string(), z.array(z.unknown())))
     .max(16)
     .optional(),
-  batching: z.strictObject({ maxBatchRows: z.int().min(1).max(4_096).optional() }).optional(),
-  signature: z.strictObject({ algorithm: z.string(), keyId: z.string(), value: z.string() }).optional(),
+  batching: batchingSchema.optional(),
+  queue: queueSchema.optional(),
+  instances: instancesSchema.optional(),
+  responseCache: responseCacheSchema.optional(),
+  onnx: onnxSettingsSchema.optional(),
+  language: languageSchema.optional(),
+  remote: remoteSchema.optional(),
+  /** Lets a format run that carries code (a Keras Lambda layer, say), for this model alone. */
+  allowCode: z.boolean().optional(),
+  signatures: z.array(signatureSchema).max(16).optional(),
 });
 
-export type Manifest = z.infer<typeof manifestSchema>;
+type StatedManifest = z.infer<typeof statedManifest>;
+
+export type Manifest = StatedManifest & { inputs: TensorSpecs; outputs: TensorSpecs };
+type TensorSpecs = NonNullable<StatedManifest['inputs']>;
+
+const text = (name: string): TensorSpecs[number] => ({ name, datatype: 'BYTES', shape: [-1] });
+
+/** The tensors of a language model, by Triton's names for them: one text in, one text or one vector out, row by row. */
+const languageSignatures = {
+  'text-generation': { inputs: [text('text_input')], outputs: [text('text_output')] },
+  embedding: {
+    inputs: [text('text_input')],
+    outputs: [{ name: 'embedding', datatype: 'FP32', shape: [-1, -1] } satisfies TensorSpec],
+  },
+} satisfies Record<Exclude<ModelTask, 'tensors'>, { inputs: TensorSpecs; outputs: TensorSpecs }>;
+
+export function taskOf({ task, format, remote }: Pick<StatedManifest, 'task' | 'format' | 'remote'>): ModelTask {
+  if (task !== undefined) return task;
+  return format === 'gguf' || remote?.protocol === 'openai' ? 'text-generation' : 'tensors';
+}
+
+export const manifestSchema = statedManifest.transform((stated, ctx): Manifest => {
+  const problem = (path: string, message: string): never => {
+    ctx.addIssue({ code: 'custom', path: [path], message });
+    return z.NEVER;
+  };
+  if ((stated.format === 'remote') !== (stated.remote !== undefined))
+    return problem('remote', 'stands in manifests of format remote, and in no others');
+  if (stated.format !== 'remote' && stated.files.length === 0) return problem('files', 'must name at least one file');
+  const task = taskOf(stated);
+  if (task === 'tensors') {
+    const { inputs, outputs } = stated;
+    if (inputs === undefined) return problem('inputs', 'is missing');
+    if (outputs === undefined) return problem('outputs', 'is missing');
+    return { ...stated, inputs, outputs };
+  }
+  if (stated.inputs !== undefined || stated.outputs !== undefined)
+    return problem('inputs', 'a language model has always the same inputs and outputs: leave both out');
+  return { ...stated, ...languageSignatures[task] };
+});

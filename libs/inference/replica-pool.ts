@@ -3,9 +3,6 @@ import type { Clock } from '#libs/kernel';
 import type { Replica } from './ports/replica.js';
 import type { LiveReplicas } from './serving-state-tables.js';
 
-/** Opens the connection to a replica; it does not have to answer yet. */
-export type OpenReplica = (place: ReplicaPlace) => Replica;
-
 export interface ReplicaPlace {
   readonly id: string;
   readonly address: string;
@@ -14,7 +11,7 @@ export interface ReplicaPlace {
 }
 
 export interface ReplicaPoolSettings {
-  open: OpenReplica;
+  open: (place: ReplicaPlace) => Replica;
   log: Logger;
   clock: Clock;
   /** Runs that one replica may hold at a time when the next one is sent ahead, which hides the way there and back. */

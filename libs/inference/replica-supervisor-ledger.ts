@@ -1,3 +1,4 @@
+import type { Manifest } from './manifest.js';
 import type { Database, ReplicaState } from '#libs/store';
 
 /** A replica's row as the supervisor knows it. The database adds the times, so that all of them follow one clock. */
@@ -19,6 +20,7 @@ export interface WantedReplicas {
   /** Changes with each change of `desired`. */
   updatedAt: Date;
   artifactPath: string;
+  manifest: Manifest;
 }
 
 const retryMs = 500;
@@ -66,7 +68,7 @@ export class ReplicaLedger {
 
   async wanted(): Promise<WantedReplicas[]> {
     return this.database.query<WantedReplicas>(
-      `SELECT s.model, s.version, s.desired, s.updated_at AS "updatedAt", v.artifact_path AS "artifactPath"
+      `SELECT s.model, s.version, s.desired, s.updated_at AS "updatedAt", v.artifact_path AS "artifactPath", v.manifest
          FROM replica_sets s JOIN model_versions v ON v.model = s.model AND v.version = s.version`,
     );
   }

@@ -51,6 +51,10 @@ export class ReplicaLife {
     return this.settings.launch.replicaId;
   }
 
+  get ordinal(): number {
+    return this.settings.launch.ordinal;
+  }
+
   /** Takes it out of traffic, lets it finish, and ends it. Resolves when it is gone and its row says so. */
   drain(): Promise<void> {
     this.draining ??= this.drainOnce();
@@ -107,7 +111,7 @@ export class ReplicaLife {
       model,
       version,
       host,
-      address: `unix:${socketPath}`,
+      address: this.process.address ?? `unix:${socketPath}`,
       pid: this.process.pid ?? null,
       state,
       reason,

@@ -1,3 +1,4 @@
+import type { Manifest } from './manifest.js';
 import { spawn, type ChildProcess } from 'node:child_process';
 import { createInterface } from 'node:readline';
 
@@ -8,11 +9,16 @@ export interface ReplicaLaunch {
   /** Folder with `sluice.json`. */
   artifactPath: string;
   socketPath: string;
+  manifest: Manifest;
+  /** Counts the replicas of this version here from 0; a number becomes free again when its replica has gone. */
+  ordinal: number;
 }
 
 /** A process that serves one replica. Its promises never reject. */
 export interface ReplicaProcess {
   readonly pid: number | undefined;
+  /** Where it answers, when that is not the socket of its launch. */
+  readonly address?: string | undefined;
   /** Resolves when the model is loaded and warmed. */
   readonly ready: Promise<void>;
   /** Resolves with the reason, in a sentence, when the process is gone. */

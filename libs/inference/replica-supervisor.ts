@@ -232,11 +232,12 @@ export class ReplicaSupervisor implements AsyncDisposable {
   }
 
   private startOne(group: VersionGroup): void {
-    const { model, version, artifactPath } = group.wanted;
+    const { model, version, artifactPath, manifest } = group.wanted;
+    const ordinal = freeOrdinal(group);
     const replicaId = randomUUID();
     const socketPath = this.socketPathOf(replicaId.replaceAll('-', '').slice(0, socketNameLength));
     const life = new ReplicaLife({
-      launch: { replicaId, model, version, artifactPath, socketPath },
+      launch: { replicaId, model, version, artifactPath, socketPath, manifest, ordinal },
       host: this.settings.host,
       ledger: this.ledger,
       spawn: this.settings.spawnReplica,
@@ -288,6 +289,13 @@ export class ReplicaSupervisor implements AsyncDisposable {
 /** Those that carry traffic or will, and are to stay. */
 const serving = ({ lives, leaving }: VersionGroup): ReplicaLife[] =>
   [...lives].filter((life) => (life.state === 'starting' || life.state === 'ready') && !leaving.has(life));
+
+function freeOrdinal({ lives }: VersionGroup): number {
+  const taken = new Set([...lives].map((life) => life.ordinal));
+  let ordinal = 0;
+  while (taken.has(ordinal)) ordinal += 1;
+  return ordinal;
+}
 
 function forgetLeaving({ leaving }: VersionGroup, life: ReplicaLife): void {
   clearTimeout(leaving.get(life));

@@ -1,6 +1,11 @@
 import type { RouteArm } from '#libs/store';
-import type { Manifest } from './manifest.js';
+import { taskOf, type Manifest, type ModelTask } from './manifest.js';
 import type { TensorSpec } from './tensor.js';
+
+export type ServingSettings = Pick<
+  Manifest,
+  'batching' | 'queue' | 'instances' | 'responseCache' | 'language' | 'remote'
+>;
 
 /** A model version as the data plane needs it. The object stays the same for as long as its row does. */
 export interface ServedVersion {
@@ -9,6 +14,9 @@ export interface ServedVersion {
   readonly version: string;
   readonly contentDigest: string;
   readonly format: Manifest['format'];
+  readonly task: ModelTask;
+  /** What the manifest says about how it is to be served. */
+  readonly settings: ServingSettings;
   readonly inputs: readonly TensorSpec[];
   readonly outputs: readonly TensorSpec[];
   readonly maxBatchRows: number;
@@ -63,6 +71,8 @@ export function servedVersion(manifest: Manifest, contentDigest: string): Served
     version: manifest.version,
     contentDigest,
     format: manifest.format,
+    task: taskOf(manifest),
+    settings: manifest,
     inputs: manifest.inputs,
     outputs: manifest.outputs,
     maxBatchRows: manifest.batching?.maxBatchRows ?? defaultMaxBatchRows,

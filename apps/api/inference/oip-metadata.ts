@@ -2,7 +2,15 @@ import type { LiveEndpoint, ServedVersion, ServingSnapshot, TensorSpec } from '#
 import { sluiceError } from '#libs/kernel';
 
 /** `platform` as Triton and MLServer name it. */
-const platforms = { onnx: 'onnx_onnxv1' } as const satisfies Record<ServedVersion['format'], string>;
+const platforms = {
+  onnx: 'onnx_onnxv1',
+  torchscript: 'pytorch_torchscript',
+  'torch-export': 'pytorch_export',
+  'tensorflow-savedmodel': 'tensorflow_savedmodel',
+  keras: 'tensorflow_keras',
+  gguf: 'llama_gguf',
+  remote: 'remote',
+} as const satisfies Record<ServedVersion['format'], string>;
 
 export interface ModelMetadata {
   name: string;

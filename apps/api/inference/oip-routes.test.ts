@@ -16,6 +16,8 @@ const version: ServedVersion = {
   maxBatchRows: 64,
   isStackable: true,
   hasFreeSizes: false,
+  task: 'tensors',
+  settings: {},
   inputs: [{ name: 'x', datatype: 'FP32', shape: [-1, 2] }],
   outputs: [{ name: 'y', datatype: 'FP32', shape: [-1, 1] }],
 };
