@@ -8,13 +8,13 @@ import type { Outcome } from './outcome-counters.js';
 import type { RequestRecord } from './request-record.js';
 
 /** A request at its end, before it is written down. */
-export interface EndedInference {
-  ask: InferAsk;
+export interface EndedInference<Payload> {
+  ask: InferAsk<Payload>;
   startedMs: number;
   span: Span | undefined;
   armLane: ArmLane | undefined;
   answer: BatchAnswer | undefined;
-  payload: string | undefined;
+  payload: Payload | undefined;
   error: SluiceError | undefined;
   rows: number;
 }
@@ -29,14 +29,14 @@ export class InferenceJournal {
     private readonly clock: Clock,
   ) {}
 
-  close(ended: EndedInference): InferOutcome {
+  close<Payload>(ended: EndedInference<Payload>): InferOutcome<Payload> {
     const { ask, span, armLane, payload, error } = ended;
     const totalMs = this.clock.monotonicMs() - ended.startedMs;
     const endedMs = Date.now();
     const traceparent = answerTraceparent(span, ask.traceparent, ask.requestId);
     const arm = armLane?.arm;
     armLane?.counter.count(error === undefined ? 'ok' : outcomeOf(error), totalMs, Math.floor(endedMs / 1_000));
-    const payloadBytes = payload === undefined ? 0 : Buffer.byteLength(payload);
+    const payloadBytes = payload === undefined ? 0 : ask.protocol.bytesOf(payload);
     this.recorder.record(recordOf(ended, payloadBytes, totalMs, endedMs - Math.round(totalMs)));
     if (error !== undefined && error.status >= 500) this.logFailure(error, ask, arm?.version.key);
     if (span !== undefined) {
@@ -49,7 +49,7 @@ export class InferenceJournal {
 
   // One line per second and code is enough: the records tell of each request. A model's own words may quote its input,
   // so only a failure of ours goes to the log with its cause.
-  private logFailure(error: SluiceError, ask: InferAsk, version: string | undefined): void {
+  private logFailure(error: SluiceError, ask: InferAsk<unknown>, version: string | undefined): void {
     const { requestId, endpoint } = ask;
     if (error.code === 'SLU_INTERNAL') {
       this.log.error({ requestId, endpoint, version, err: error.cause }, 'a request failed on our side');
@@ -65,7 +65,7 @@ export class InferenceJournal {
 const statusOf = (error: SluiceError | undefined): number => error?.status ?? 200;
 
 function recordOf(
-  { ask, span, armLane, answer, error, rows }: EndedInference,
+  { ask, span, armLane, answer, error, rows }: EndedInference<unknown>,
   bytesOut: number,
   totalMs: number,
   atMs: number,

@@ -26,6 +26,7 @@ const log = pino({ level: 'silent' });
 
 /** Bodies are arrays of numbers; -1 makes the model fail, and a text is a mistake of the caller. */
 const numbers: InferProtocol = {
+  bytesOf: (payload) => Buffer.byteLength(payload),
   stickyKeyOf: () => undefined,
   read: (body) => {
     if (!Array.isArray(body)) throw sluiceError('SLU_INFERENCE_INPUT', { field: 'body', problem: 'must be numbers' });

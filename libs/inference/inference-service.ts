@@ -21,21 +21,31 @@ import type { LiveArm, ServedVersion } from './route-table.js';
 import type { ServingState } from './serving-state.js';
 import { stackKey, type Tensor } from './tensor.js';
 
-/** What a protocol does with bodies. The service knows tensors only. */
-export interface InferProtocol {
-  stickyKeyOf(body: unknown): string | undefined;
-  /** @throws SLU_INFERENCE_INPUT */
-  read(body: unknown, version: ServedVersion): { inputs: readonly Tensor[] };
-  /** `asked` is what `read` returned. @throws SLU_INFERENCE_OUTPUT */
-  write(answer: { endpoint: string; version: string; outputs: readonly Tensor[] }, asked: unknown): string;
+/** What the service needs of a request; a protocol's own view of it may hold more. */
+export interface AskedInference {
+  inputs: readonly Tensor[];
+  /** 1 is the most urgent; undefined or 0 asks for the version's default. */
+  priority?: number | undefined;
+  /** How long the answer is of use to the caller. */
+  timeoutMs?: number | undefined;
 }
 
-export interface InferAsk {
+/** What a protocol does with bodies. The service knows tensors only. `Payload` is what the protocol sends back. */
+export interface InferProtocol<Payload = string> {
+  stickyKeyOf(body: unknown): string | undefined;
+  /** @throws SLU_INFERENCE_INPUT */
+  read(body: unknown, version: ServedVersion): AskedInference;
+  /** `asked` is what `read` returned. @throws SLU_INFERENCE_OUTPUT */
+  write(answer: { endpoint: string; version: string; outputs: readonly Tensor[] }, asked: unknown): Payload;
+  bytesOf(payload: Payload): number;
+}
+
+export interface InferAsk<Payload = string> {
   endpoint: string;
   /** Asks for exactly this version, apart from the arms. */
   version?: string | undefined;
   body: unknown;
-  protocol: InferProtocol;
+  protocol: InferProtocol<Payload>;
   bytesIn: number;
   requestId: string;
   stickyKey?: string | undefined;
@@ -44,10 +54,10 @@ export interface InferAsk {
   caller?: CallerPresence | undefined;
 }
 
-export interface InferOutcome {
-  /** The body of the answer; undefined when there is an error. */
-  payload: string | undefined;
-  /** Of the payload in UTF-8. */
+export interface InferOutcome<Payload = string> {
+  /** The answer; undefined when there is an error. */
+  payload: Payload | undefined;
+  /** As it is sent. */
   payloadBytes: number;
   error: SluiceError | undefined;
   version: string | undefined;
@@ -126,13 +136,13 @@ export class InferenceService implements AsyncDisposable {
   }
 
   /** Never rejects: an error is an outcome, counted and recorded like any other. */
-  async infer(ask: InferAsk): Promise<InferOutcome> {
+  async infer<Payload>(ask: InferAsk<Payload>): Promise<InferOutcome<Payload>> {
     const startedMs = this.clock.monotonicMs();
     const span = beginInferSpan(this.settings.tracer, ask.traceparent, ask.endpoint);
     this.inFlight += 1;
     let armLane: ArmLane | undefined;
     let answer: BatchAnswer | undefined;
-    let payload: string | undefined;
+    let payload: Payload | undefined;
     let error: SluiceError | undefined;
     let rows = 0;
     try {
@@ -167,7 +177,7 @@ export class InferenceService implements AsyncDisposable {
   }
 
   private submit(
-    ask: InferAsk,
+    ask: InferAsk<unknown>,
     lane: VersionLane,
     inputs: readonly Tensor[],
     rows: number,
@@ -186,7 +196,7 @@ export class InferenceService implements AsyncDisposable {
     });
   }
 
-  private armLane(ask: InferAsk): ArmLane {
+  private armLane(ask: InferAsk<unknown>): ArmLane {
     if (this.isDraining) throw sluiceError('SLU_INFERENCE_DRAINING', {}, { retryAfterSeconds: drainRetrySeconds });
     const arm = ask.version === undefined ? this.drawArm(ask) : this.pinnedArm(ask.endpoint, ask.version);
     let armLane = this.armLanes.get(arm);
@@ -197,7 +207,7 @@ export class InferenceService implements AsyncDisposable {
     return armLane;
   }
 
-  private drawArm(ask: InferAsk): LiveArm {
+  private drawArm(ask: InferAsk<unknown>): LiveArm {
     const route = this.settings.state.endpoint(ask.endpoint);
     if (route === undefined) throw this.endpointUnknown(ask.endpoint);
     const arm = chooseArm(route, ask.stickyKey ?? ask.protocol.stickyKeyOf(ask.body), this.random);

@@ -26,4 +26,5 @@ export const oipProtocol: InferProtocol = {
       outputs: selectOutputs(outputs, requested),
     });
   },
+  bytesOf: (payload) => Buffer.byteLength(payload),
 };

@@ -1,4 +1,4 @@
-import type { InferenceService, InferOutcome, LiveEndpoint, ServingState } from '#libs/inference';
+import type { InferAsk, InferenceService, InferOutcome, LiveEndpoint, ServingState } from '#libs/inference';
 import { sluiceError } from '#libs/kernel';
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest, onRequestHookHandler } from 'fastify';
 import { randomUUID } from 'node:crypto';
@@ -12,7 +12,7 @@ import { oipProtocol } from './oip-protocol.js';
 export type OipAction = 'infer' | 'model.metadata';
 
 export interface OipRoutesOptions {
-  inference: Pick<InferenceService, 'infer' | 'hasReadyReplica'>;
+  inference: Pick<InferenceService, 'hasReadyReplica'> & { infer(ask: InferAsk): Promise<InferOutcome> };
   state: Pick<ServingState, 'endpoint' | 'snapshot'>;
   /** Who calls, and may they? Throws when not. */
   authenticate(req: FastifyRequest, action: OipAction): { keyId: string };

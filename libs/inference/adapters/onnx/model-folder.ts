@@ -50,8 +50,7 @@ async function readManifest(folder: string): Promise<Manifest> {
     areSpecs(manifest.inputs) &&
     areSpecs(manifest.outputs);
   if (!isComplete) throw new ModelLoadFailure('sluice.json lacks a name, a version, files, inputs or outputs');
-  if (manifest.format !== 'onnx')
-    throw new ModelLoadFailure(`format ${String(manifest.format)} is not served here, only onnx`);
+  if (manifest.format !== 'onnx') throw new ModelLoadFailure(`format ${manifest.format} is not served here, only onnx`);
   return manifest;
 }
 
