@@ -3,6 +3,8 @@ import { createLogger, loadConfig, startTelemetry, stopOnSignals, superviseParen
 import type { AddressInfo } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
 import { assemble } from './assembly.js';
+import { GrpcServer } from './grpc/grpc-server.js';
+import { Gatekeeper } from './http/gatekeeper.js';
 import { createServer } from './server.js';
 
 const service = 'sluice-api';
@@ -35,12 +37,25 @@ const telemetry = stack.use(
 );
 const parts = await assemble(config, log, telemetry, stack);
 const { inference } = parts;
+const isReady = (): boolean => !isDraining && inference.isReady;
 const app = await createServer(
-  { ...parts, isReady: () => !isDraining && inference.isReady, isDraining: () => isDraining },
+  { ...parts, isReady, isDraining: () => isDraining },
   { version: config.version, bodyLimitBytes: config.bodyLimitBytes },
+);
+const grpc = await GrpcServer.start(
+  {
+    inference,
+    state: parts.state,
+    gatekeeper: new Gatekeeper(parts.keyRing, parts.refusals),
+    isReady,
+    log,
+    version: config.version,
+  },
+  { host: config.host, port: config.grpcPort, messageLimitBytes: config.bodyLimitBytes },
 );
 finishRequests = async () => {
   await Promise.all([inference.drain(), pause(lingerMs)]);
+  await grpc[Symbol.asyncDispose]();
   const server = app.getHttpServer();
   // A connection that was busy when the server closed is idle after its answer, and would keep the process waiting.
   const closer = setInterval(() => server.closeIdleConnections(), closeIdleEveryMs);
@@ -50,5 +65,5 @@ finishRequests = async () => {
 
 await app.listen(config.port, config.host);
 const { port } = app.getHttpServer().address() as AddressInfo;
-log.info({ host: config.host, port }, 'listening');
+log.info({ host: config.host, port, grpcPort: grpc.port }, 'listening');
 tellParent({ kind: 'ready', port });

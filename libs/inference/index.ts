@@ -11,7 +11,7 @@ export {
 export { soleVersion } from './endpoints-arms.js';
 
 export { datatypeNames, type DatatypeName } from './datatype.js';
-export { type Tensor, type TensorData, type TensorSpec } from './tensor.js';
+export { dataArrays, type NumericData, type Tensor, type TensorData, type TensorSpec } from './tensor.js';
 export {
   parseInferRequest,
   selectOutputs,
@@ -23,6 +23,7 @@ export {
 } from './oip-infer-request.js';
 export { renderInferResponse, type InferResponse } from './oip-infer-response.js';
 export { type BinaryMessage } from './oip-binary.js';
+export { binaryValuesOf } from './oip-binary-values.js';
 export {
   ReplicaFailure,
   type Replica,
@@ -45,6 +46,7 @@ export { CallerPresence } from './batcher-caller.js';
 export { registerInferenceMetrics, type InferenceMetricsSources } from './inference-metrics.js';
 export {
   InferenceService,
+  type AskedInference,
   type InferAsk,
   type InferenceSettings,
   type InferOutcome,

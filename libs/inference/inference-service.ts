@@ -150,7 +150,7 @@ export class InferenceService implements AsyncDisposable {
       const { version } = armLane.arm;
       const asked = ask.protocol.read(ask.body, version);
       rows = asked.inputs[0]?.shape[0] ?? 0;
-      answer = await this.submit(ask, armLane.lane, asked.inputs, rows, span);
+      answer = await this.submit(ask, armLane.lane, asked, rows, span);
       payload = ask.protocol.write(
         { endpoint: ask.endpoint, version: version.version, outputs: answer.outputs },
         asked,
@@ -179,7 +179,7 @@ export class InferenceService implements AsyncDisposable {
   private submit(
     ask: InferAsk<unknown>,
     lane: VersionLane,
-    inputs: readonly Tensor[],
+    { inputs, timeoutMs = this.timeoutMs }: AskedInference,
     rows: number,
     span: Span | undefined,
   ): Promise<BatchAnswer> {
@@ -189,7 +189,7 @@ export class InferenceService implements AsyncDisposable {
       inputs,
       rows,
       bytes: ask.bytesIn,
-      timeoutMs: this.timeoutMs,
+      timeoutMs: Math.min(timeoutMs, this.timeoutMs),
       stackKey: !version.isStackable ? undefined : version.hasFreeSizes ? stackKey(inputs) : plainKey,
       caller: ask.caller,
       span,

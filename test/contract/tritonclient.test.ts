@@ -1,29 +1,25 @@
 import { execFile } from 'node:child_process';
-import { existsSync } from 'node:fs';
-import { rm } from 'node:fs/promises';
-import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { SluiceInstance } from '../support/sluice-instance.js';
-import { toolsFolder } from '../support/temporal.js';
+import { tritonclientPython } from '../support/tritonclient.js';
 
 const run = promisify(execFile);
 const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
-const environment = join(toolsFolder, 'tritonclient');
-const packages = ['tritonclient[http]==2.73.0', 'onnxruntime==1.30.0', 'numpy>=2,<3'];
 
 let sluice: SluiceInstance;
+let python: string;
 
 beforeAll(async () => {
-  await installClient();
+  python = await tritonclientPython();
   sluice = await SluiceInstance.start();
 });
 afterAll(async () => sluice?.[Symbol.asyncDispose]());
 
 it('answers the real tritonclient as onnxruntime answers on the same file', async () => {
   const { stdout } = await run(
-    join(environment, 'bin', 'python'),
+    python,
     [here('./tritonclient_check.py'), `127.0.0.1:${sluice.port}`, here('../../deploy/models/tone/1/model.onnx')],
     { env: { ...process.env, SLUICE_KEY: await sluice.adminKey() } },
   );
@@ -54,19 +50,3 @@ it('answers the real tritonclient as onnxruntime answers on the same file', asyn
   }
   expect(seen.refusal).toContain('txet');
 });
-
-async function installClient(): Promise<void> {
-  const marker = join(environment, 'lib', 'installed');
-  if (existsSync(marker)) return;
-  await rm(environment, { recursive: true, force: true });
-  await run('python3', ['-m', 'venv', environment]);
-  await run(join(environment, 'bin', 'python'), [
-    '-m',
-    'pip',
-    'install',
-    '--quiet',
-    '--disable-pip-version-check',
-    ...packages,
-  ]);
-  await run('touch', [marker]);
-}

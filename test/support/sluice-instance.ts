@@ -23,26 +23,34 @@ export class SluiceInstance implements AsyncDisposable {
   readonly launcher: ChildProcess;
   readonly home: string;
   readonly port: number;
+  readonly grpcPort: number;
   private readonly ownsHome: boolean;
 
   // Written out, since Node runs the scripts of test/load by stripping types alone.
-  private constructor(launcher: ChildProcess, home: string, port: number, ownsHome: boolean) {
+  private constructor(launcher: ChildProcess, home: string, port: number, grpcPort: number, ownsHome: boolean) {
     this.launcher = launcher;
     this.home = home;
     this.port = port;
+    this.grpcPort = grpcPort;
     this.ownsHome = ownsHome;
   }
 
   static async start(settings: InstanceSettings = {}): Promise<SluiceInstance> {
     const home = settings.home ?? (await mkdtemp(join(tmpdir(), 'sluice-e2e-')));
-    const port = await freePort();
+    const [port, grpcPort] = [await freePort(), await freePort()];
     const launcher = spawn(process.execPath, [join(root, 'dist/apps/cli/main.js'), 'start'], {
       cwd: root,
-      env: { ...process.env, SLUICE_HOME: home, SLUICE_PORT: String(port), ...settings.env },
+      env: {
+        ...process.env,
+        SLUICE_HOME: home,
+        SLUICE_PORT: String(port),
+        SLUICE_GRPC_PORT: String(grpcPort),
+        ...settings.env,
+      },
       // With a channel, so that a test run that dies takes its instances along.
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     });
-    const instance = new SluiceInstance(launcher, home, port, settings.home === undefined);
+    const instance = new SluiceInstance(launcher, home, port, grpcPort, settings.home === undefined);
     for (const stream of [launcher.stdout, launcher.stderr]) {
       stream?.on('data', (chunk: Buffer) => {
         instance.output += chunk.toString('utf8');

@@ -1,7 +1,12 @@
 import { actorOf, requirePermit, type Action, type KeyRing, type Principal } from '#libs/access';
 import { isSluiceError } from '#libs/kernel';
-import type { FastifyRequest } from 'fastify';
 import type { RefusalLog } from './refusal-log.js';
+
+/** What the gate needs of a request, whatever protocol it came by. */
+export interface AdmittedRequest {
+  readonly id: string;
+  readonly headers: { readonly authorization?: string | undefined };
+}
 
 /** Lets a request in or not: who calls, and may they? The one gate for every protocol. */
 export class Gatekeeper {
@@ -11,7 +16,7 @@ export class Gatekeeper {
   ) {}
 
   /** @throws SLU_ACCESS_KEY_MISSING, SLU_ACCESS_KEY_INVALID, SLU_ACCESS_FORBIDDEN */
-  admit(req: FastifyRequest, action: Action, authorization = req.headers.authorization): Principal {
+  admit(req: AdmittedRequest, action: Action, authorization = req.headers.authorization): Principal {
     const principal = this.identify(req, authorization, `action:${action}`);
     try {
       requirePermit(principal, action);
@@ -23,7 +28,7 @@ export class Gatekeeper {
   }
 
   /** Asks only who calls. */
-  identify(req: FastifyRequest, authorization = req.headers.authorization, resource = 'route:unknown'): Principal {
+  identify(req: AdmittedRequest, authorization = req.headers.authorization, resource = 'route:unknown'): Principal {
     try {
       return this.keys.authenticate(authorization);
     } catch (failure) {
@@ -32,7 +37,7 @@ export class Gatekeeper {
     }
   }
 
-  private note(req: FastifyRequest, failure: unknown, actor: string, resource: string): void {
+  private note(req: AdmittedRequest, failure: unknown, actor: string, resource: string): void {
     if (!isSluiceError(failure) || (failure.status !== 401 && failure.status !== 403)) return;
     this.refusals.note({ actor, resource, code: failure.code, requestId: req.id });
   }

@@ -63,7 +63,7 @@ export async function start(env: NodeJS.ProcessEnv): Promise<void> {
   const running = new Running();
   stopWhenAsked(running, progress);
   try {
-    await startAll(await withPort(loadConfig(env)), env, running, progress);
+    await startAll(await withPorts(loadConfig(env), env), env, running, progress);
   } catch (error) {
     // What a start says that was cut off by its own stop is no news; the stop ends the process.
     if (running.isStopping) return;
@@ -130,24 +130,42 @@ function addresses(config: SluiceConfig, postgres: Service, temporal: Service): 
     SLUICE_HOME: config.home,
     SLUICE_HOST: config.host,
     SLUICE_PORT: String(config.port),
+    SLUICE_GRPC_PORT: String(config.grpcPort),
     DATABASE_URL: postgres.address,
     TEMPORAL_ADDRESS: temporal.address,
   };
 }
 
-/** Port 0 asks for any; all processes have to know which one it is. */
-const withPort = async (config: SluiceConfig): Promise<SluiceConfig> =>
-  config.port === 0 ? { ...config, port: await freePort(config.host) } : config;
+/**
+ * Port 0 asks for any; all processes have to know which one it is. The gRPC port gives way when nobody has asked for it,
+ * so that a second instance needs no more than a port of its own.
+ */
+async function withPorts(config: SluiceConfig, env: NodeJS.ProcessEnv): Promise<SluiceConfig> {
+  const { host } = config;
+  const port = config.port === 0 ? await freePort(host) : config.port;
+  const isAsked = (env['SLUICE_GRPC_PORT'] ?? '') !== '';
+  const isUsable =
+    config.grpcPort !== 0 && config.grpcPort !== port && (isAsked || (await isPortFree(config.grpcPort, host)));
+  return { ...config, port, grpcPort: isUsable ? config.grpcPort : await freePort(host) };
+}
 
 async function refuseUsedPorts(config: SluiceConfig, wasLeftBehind: boolean): Promise<void> {
+  await refuseUsedPort('SLUICE_PORT', config.port, config, wasLeftBehind);
+  await refuseUsedPort('SLUICE_GRPC_PORT', config.grpcPort, config, wasLeftBehind);
+}
+
+async function refuseUsedPort(
+  setting: string,
+  port: number,
+  { host }: SluiceConfig,
+  wasLeftBehind: boolean,
+): Promise<void> {
   // After a crash the API of the earlier start may still be draining; it goes by itself.
   for (let left = wasLeftBehind ? 100 : 1; left > 0; left -= 1) {
-    if (await isPortFree(config.port, config.host)) return;
+    if (await isPortFree(port, host)) return;
     if (left > 1) await sleep(200);
   }
-  throw new StartRefused(
-    `port ${config.port} on ${config.host} is in use. Stop what uses it, or choose another by SLUICE_PORT`,
-  );
+  throw new StartRefused(`port ${port} on ${host} is in use. Stop what uses it, or choose another by ${setting}`);
 }
 
 async function waitUntilReady(config: SluiceConfig): Promise<void> {

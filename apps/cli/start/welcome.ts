@@ -16,6 +16,7 @@ export async function welcome(config: SluiceConfig, adminKeyFile: string, tempor
     `Sluice ${config.version} is ready.`,
     '',
     `  API          ${base}`,
+    `  gRPC         ${baseAddress({ ...config, port: config.grpcPort }).slice('http://'.length)}`,
     `  docs         ${base}/docs   (any user name; the admin key is the password)`,
     `  Temporal UI  ${temporal.page ?? `that of the server at ${temporal.address}`}`,
     `  admin key    ${keyPath}`,

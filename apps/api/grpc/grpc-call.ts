@@ -1,0 +1,57 @@
+import { randomUUID } from 'node:crypto';
+import { CallerPresence, type InferOutcome } from '#libs/inference';
+import { Metadata, type ServerDuplexStream, type ServerErrorResponse, type ServerUnaryCall } from '@grpc/grpc-js';
+import { grpcErrorOf } from './grpc-status.js';
+
+type AnyCall = ServerUnaryCall<unknown, unknown> | ServerDuplexStream<unknown, unknown>;
+
+/** One call as the service needs it: its id, what came with it, and whether its client still waits. */
+export class GrpcCall {
+  readonly requestId = randomUUID();
+  readonly presence = new CallerPresence();
+  private readonly ended = new AbortController();
+
+  constructor(private readonly call: AnyCall) {
+    call.on('cancelled', () => {
+      this.presence.leave();
+      this.ended.abort();
+    });
+  }
+
+  /** As the gatekeeper wants a request. */
+  get admitted(): { id: string; headers: { authorization: string | undefined } } {
+    return { id: this.requestId, headers: { authorization: this.header('authorization') } };
+  }
+
+  get over(): AbortSignal {
+    return this.ended.signal;
+  }
+
+  /** How long its client still waits; undefined when it set no deadline. */
+  get timeoutMs(): number | undefined {
+    const deadline = this.call.getDeadline();
+    const leftMs = (deadline instanceof Date ? deadline.getTime() : deadline) - Date.now();
+    return Number.isFinite(leftMs) ? Math.max(1, leftMs) : undefined;
+  }
+
+  header(name: string): string | undefined {
+    const [value] = this.call.metadata.get(name);
+    return typeof value === 'string' ? value : undefined;
+  }
+
+  /** What the headers of an HTTP answer tell. */
+  sendHead({ version, arm, traceparent }: Pick<InferOutcome, 'version' | 'arm' | 'traceparent'>): void {
+    const head = new Metadata();
+    head.set('sluice-request-id', this.requestId);
+    head.set('traceparent', traceparent);
+    if (version !== undefined) head.set('sluice-model-version', version);
+    if (arm !== undefined) head.set('sluice-arm', arm);
+    this.call.sendMetadata(head);
+  }
+
+  errorOf(failure: unknown): ServerErrorResponse {
+    const error = grpcErrorOf(failure);
+    error.metadata!.set('sluice-request-id', this.requestId);
+    return error;
+  }
+}

@@ -1,0 +1,167 @@
+import { randomUUID } from 'node:crypto';
+import type { Action } from '#libs/access';
+import type { InferAsk, InferOutcome, LiveEndpoint, ServingState } from '#libs/inference';
+import { sluiceError } from '#libs/kernel';
+import type { Logger } from '#libs/platform';
+import type { sendUnaryData, ServerDuplexStream, ServerUnaryCall, UntypedServiceImplementation } from '@grpc/grpc-js';
+import type { Gatekeeper } from '../http/gatekeeper.js';
+import { isModelReady, modelMetadata, repositoryIndex } from '../inference/oip-metadata.js';
+import { GrpcCall } from './grpc-call.js';
+import type { GrpcInferRequest, GrpcInferResponse } from './grpc-messages.js';
+import { grpcProtocol, type GrpcAsk } from './grpc-protocol.js';
+import { asSluiceError } from './grpc-status.js';
+import { answerInOrder } from './grpc-stream.js';
+
+export interface GrpcServiceParts {
+  inference: {
+    infer(ask: InferAsk<GrpcInferResponse>): Promise<InferOutcome<GrpcInferResponse>>;
+    hasReadyReplica(versionKey: string): boolean;
+  };
+  state: Pick<ServingState, 'endpoint' | 'snapshot'>;
+  gatekeeper: Pick<Gatekeeper, 'admit'>;
+  isReady: () => boolean;
+  log: Logger;
+  version: string;
+}
+
+/** By Triton's names for them. */
+const extensions = ['model_repository', 'parameters', 'schedule_policy'];
+
+interface ModelRef {
+  name: string;
+  version: string;
+}
+interface StreamAnswer {
+  error_message?: string;
+  infer_response: Partial<GrpcInferResponse>;
+}
+
+/** The calls of `inference.GRPCInferenceService`, on the same parts as the HTTP routes. */
+export class GrpcService {
+  constructor(private readonly parts: GrpcServiceParts) {}
+
+  get handlers(): UntypedServiceImplementation {
+    const { parts } = this;
+    const { state, isReady, version } = parts;
+    const isUp = (versionKey: string): boolean => parts.inference.hasReadyReplica(versionKey);
+    const read: Action = 'model.metadata';
+    return {
+      ServerLive: this.unary(undefined, () => ({ live: true })),
+      ServerReady: this.unary(undefined, () => ({ ready: isReady() })),
+      ServerMetadata: this.unary(read, () => ({ name: 'sluice', version, extensions })),
+      ModelReady: this.unary(read, ({ name, version: asked }: ModelRef) => ({
+        ready: isModelReady(this.known(name), asked || undefined, isUp),
+      })),
+      ModelMetadata: this.unary(read, ({ name, version: asked }: ModelRef) =>
+        modelMetadata(this.known(name), asked || undefined),
+      ),
+      RepositoryIndex: this.unary(read, ({ ready }: { ready: boolean }) => ({
+        models: repositoryIndex(state.snapshot, isUp).filter((entry) => !ready || entry.state === 'READY'),
+      })),
+      SystemSharedMemoryStatus: this.unary(read, () => ({ regions: {} })),
+      CudaSharedMemoryStatus: this.unary(read, () => ({ regions: {} })),
+      ModelInfer: (call: ServerUnaryCall<GrpcInferRequest, GrpcInferResponse>, done: sendUnaryData<unknown>) =>
+        void this.infer(call, done),
+      ModelStreamInfer: (stream: ServerDuplexStream<GrpcInferRequest, StreamAnswer>) => void this.inferStream(stream),
+    };
+  }
+
+  /** Answers the health checking protocol: the server as a whole, or the inference service by its name. */
+  readonly health: UntypedServiceImplementation = {
+    Check: this.unary(undefined, ({ service }: { service: string }) => {
+      if (service !== '' && service !== 'inference.GRPCInferenceService')
+        throw sluiceError('SLU_REQUEST_NOT_FOUND', { path: service.slice(0, 100) });
+      return { status: this.parts.isReady() ? 'SERVING' : 'NOT_SERVING' };
+    }),
+  };
+
+  private unary<Request, Response>(
+    action: Action | undefined,
+    answer: (request: Request) => Response | Promise<Response>,
+  ): (call: ServerUnaryCall<Request, Response>, done: sendUnaryData<Response>) => void {
+    const work = async (given: ServerUnaryCall<Request, Response>, done: sendUnaryData<Response>): Promise<void> => {
+      const call = new GrpcCall(given);
+      try {
+        if (action !== undefined) this.parts.gatekeeper.admit(call.admitted, action);
+        done(null, await answer(given.request));
+      } catch (failure) {
+        done(this.refusalOf(call, failure));
+      }
+    };
+    return (given, done) => void work(given, done);
+  }
+
+  private async infer(
+    given: ServerUnaryCall<GrpcInferRequest, GrpcInferResponse>,
+    done: sendUnaryData<unknown>,
+  ): Promise<void> {
+    const call = new GrpcCall(given);
+    try {
+      const { keyId } = this.parts.gatekeeper.admit(call.admitted, 'infer');
+      const outcome = await this.parts.inference.infer(askOf(given.request, call, keyId, call.requestId));
+      call.sendHead(outcome);
+      if (outcome.error === undefined) done(null, outcome.payload);
+      else done(call.errorOf(outcome.error));
+    } catch (failure) {
+      done(this.refusalOf(call, failure));
+    }
+  }
+
+  private async inferStream(stream: ServerDuplexStream<GrpcInferRequest, StreamAnswer>): Promise<void> {
+    const call = new GrpcCall(stream);
+    try {
+      const { keyId } = this.parts.gatekeeper.admit(call.admitted, 'infer');
+      await answerInOrder(stream, (request) => this.answerOf(request, call, keyId), call.over);
+    } catch (failure) {
+      // A client that has gone needs no status, and its half-read message is no news.
+      if (!call.over.aborted) stream.emit('error', this.refusalOf(call, failure));
+    }
+  }
+
+  /** On a stream a failed request is an answer like any other; only the stream's own failure ends it. */
+  private async answerOf(request: GrpcInferRequest, call: GrpcCall, keyId: string): Promise<StreamAnswer> {
+    const wantsFinal = request.parameters['triton_enable_empty_final_response']?.bool_param === true;
+    const { error, payload } = await this.parts.inference.infer(askOf(request, call, keyId, randomUUID()));
+    if (payload === undefined) {
+      const { id, model_name, model_version } = request;
+      const text = asSluiceError(error).message;
+      return { error_message: text, infer_response: { id, model_name, model_version, outputs: [] } };
+    }
+    if (wantsFinal) payload.parameters = { triton_final_response: { bool_param: true } };
+    return { infer_response: payload };
+  }
+
+  private known(name: string): LiveEndpoint {
+    const endpoint = this.parts.state.endpoint(name);
+    if (endpoint === undefined) throw sluiceError('SLU_ENDPOINT_UNKNOWN', { endpoint: name });
+    return endpoint;
+  }
+
+  private refusalOf(call: GrpcCall, failure: unknown) {
+    const error = asSluiceError(failure);
+    if (error.code === 'SLU_INTERNAL')
+      this.parts.log.error({ requestId: call.requestId, err: error.cause }, 'a gRPC call failed on our side');
+    return call.errorOf(error);
+  }
+}
+
+function askOf(
+  request: GrpcInferRequest,
+  call: GrpcCall,
+  keyId: string,
+  requestId: string,
+): InferAsk<GrpcInferResponse> {
+  const body: GrpcAsk = { request, timeoutMs: call.timeoutMs };
+  return {
+    endpoint: request.model_name,
+    version: request.model_version === '' ? undefined : request.model_version,
+    body,
+    protocol: grpcProtocol,
+    bytesIn: request.raw_input_contents.reduce((sum, { length }) => sum + length, 0),
+    requestId,
+    stickyKey: call.header('sluice-sticky-key'),
+    keyId,
+    traceparent: call.header('traceparent'),
+    caller: call.presence,
+  };
+}

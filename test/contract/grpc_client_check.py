@@ -1,0 +1,141 @@
+"""Calls a running server with the real tritonclient over gRPC: unary, aio, streaming, raw and typed contents.
+
+Usage: grpc_client_check.py HOST:PORT MODEL.onnx PROTO_JSON; the key comes in SLUICE_KEY. Prints one JSON object.
+PROTO_JSON holds the messages of our own .proto, so that field names and numbers are compared with the client's own.
+"""
+
+import asyncio
+import json
+import os
+import queue
+import sys
+
+import numpy as np
+import onnxruntime
+import tritonclient.grpc as triton
+import tritonclient.grpc.aio as triton_aio
+from tritonclient.grpc import model_config_pb2, service_pb2
+from tritonclient.utils import InferenceServerException
+
+address, model_path, proto_path = sys.argv[1:4]
+headers = {"authorization": f"Bearer {os.environ['SLUICE_KEY']}"}
+client = triton.InferenceServerClient(url=address)
+texts = ["It takes courage to ask for help, and you are not alone.", "You are a worthless idiot", "", "Grüße 谢谢"]
+rows = np.array([text.encode("utf-8") for text in texts], dtype=np.object_)
+session = onnxruntime.InferenceSession(model_path)
+expected_labels, expected = session.run(["label", "probabilities"], {"text": np.array(texts, dtype=object)})
+
+
+def given(batch=rows):
+    tensor = triton.InferInput("text", [len(batch)], "BYTES")
+    tensor.set_data_from_numpy(batch)
+    return [tensor]
+
+
+def wrong_fields():
+    """Fields of ours that tritonclient numbers or names otherwise."""
+    wrong = []
+    theirs = {**service_pb2.DESCRIPTOR.message_types_by_name, **model_config_pb2.DESCRIPTOR.message_types_by_name}
+
+    def compare(path, fields, descriptor):
+        for name, number in fields.items():
+            found = descriptor.fields_by_name.get(name)
+            if found is None or found.number != number:
+                wrong.append(f"{path}.{name}")
+
+    for path, fields in json.load(open(proto_path)).items():
+        first, *nested = path.split(".")
+        descriptor = theirs.get(first)
+        for part in nested:
+            descriptor = descriptor and descriptor.nested_types_by_name.get(part)
+        if descriptor is None:
+            wrong.append(path)
+        else:
+            compare(path, fields, descriptor)
+    return wrong
+
+
+def error_of(work):
+    try:
+        work()
+    except InferenceServerException as error:
+        return [error.status(), error.message()]
+    return None
+
+
+def stream():
+    answers = queue.Queue()
+    with triton.InferenceServerClient(url=address) as streaming:
+        streaming.start_stream(callback=lambda result, error: answers.put((result, error)), headers=headers)
+        for index in range(20):
+            batch = rows[index % len(rows) :][:1]
+            streaming.async_stream_infer("tone", given(batch), request_id=str(index))
+        streaming.async_stream_infer("nobody", given(), request_id="unknown")
+        found = []
+        for _ in range(21):
+            result, error = answers.get(timeout=30)
+            found.append(str(error) if error else [result.get_response().id, result.as_numpy("label")[0].decode()])
+        streaming.stop_stream()
+    return found
+
+
+async def aio():
+    async with triton_aio.InferenceServerClient(url=address) as asynchronous:
+        results = await asyncio.gather(
+            *(asynchronous.infer("tone", given(rows[at : at + 1]), headers=headers) for at in range(len(rows)))
+        )
+        return [result.as_numpy("label")[0].decode() for result in results]
+
+
+def typed():
+    """As clients without raw contents send it."""
+    request = service_pb2.ModelInferRequest(model_name="tone")
+    tensor = request.inputs.add(name="text", datatype="BYTES", shape=[len(texts)])
+    tensor.contents.bytes_contents.extend(text.encode("utf-8") for text in texts)
+    answer = client._client_stub.ModelInfer(request, metadata=list(headers.items()))
+    by_name = {output.name: output.contents for output in answer.outputs}
+    return {
+        "labels": [label.decode() for label in by_name["label"].bytes_contents],
+        "difference": float(np.abs(np.array(by_name["probabilities"].fp32_contents) - expected.ravel()).max()),
+        "raw": len(answer.raw_output_contents),
+    }
+
+
+def asynchronous():
+    answers = queue.Queue()
+    client.async_infer("tone", given(), callback=lambda result, error: answers.put((result, error)), headers=headers)
+    result, error = answers.get(timeout=30)
+    return str(error) if error else [label.decode() for label in result.as_numpy("label")]
+
+
+result = client.infer(
+    "tone", given(), outputs=[triton.InferRequestedOutput("probabilities")], request_id="from-grpc", headers=headers
+)
+everything = client.infer("tone", given(), headers=headers, compression_algorithm="gzip", client_timeout=20)
+metadata = client.get_model_metadata("tone", headers=headers, as_json=True)
+print(
+    json.dumps(
+        {
+            "live": client.is_server_live(),
+            "ready": client.is_server_ready(),
+            "model_ready": client.is_model_ready("tone", headers=headers),
+            "version_ready": client.is_model_ready("tone", "1", headers=headers),
+            "server": client.get_server_metadata(headers=headers, as_json=True),
+            "metadata": metadata,
+            "index": client.get_model_repository_index(headers=headers, as_json=True),
+            "id": result.get_response().id,
+            "only_output": [output.name for output in result.get_response().outputs],
+            "difference": float(np.abs(result.as_numpy("probabilities") - expected).max()),
+            "labels_equal": [label.decode() for label in everything.as_numpy("label")] == list(expected_labels),
+            "expected_labels": list(expected_labels),
+            "typed": typed(),
+            "aio": asyncio.run(aio()),
+            "async": asynchronous(),
+            "stream": stream(),
+            "no_key": error_of(lambda: client.infer("tone", given())),
+            "unknown": error_of(lambda: client.infer("nobody", given(), headers=headers)),
+            "late": error_of(lambda: client.infer("tone", given(), headers=headers, client_timeout=0.000001)),
+            "wrong_fields": wrong_fields(),
+        }
+    )
+)

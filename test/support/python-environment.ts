@@ -1,0 +1,37 @@
+import { execFile } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { mkdir, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { toolsFolder } from './temporal.js';
+
+const run = promisify(execFile);
+const installing = new Map<string, Promise<string>>();
+
+/**
+ * A virtual environment with the given packages, made once per checkout and kept for later runs.
+ * @returns the path of its `python`
+ */
+export function pythonEnvironment(name: string, packages: readonly string[]): Promise<string> {
+  const digest = createHash('sha256').update(packages.join('\n')).digest('hex').slice(0, 10);
+  const folder = join(toolsFolder, `${name}-${digest}`);
+  let work = installing.get(folder);
+  if (work === undefined) installing.set(folder, (work = install(folder, packages)));
+  return work;
+}
+
+async function install(folder: string, packages: readonly string[]): Promise<string> {
+  const marker = join(folder, 'complete');
+  const python = join(folder, 'bin', 'python');
+  if (existsSync(marker)) return python;
+  await mkdir(toolsFolder, { recursive: true });
+  // A virtual environment does not bear to be moved, so a half-made one is removed and not renamed.
+  await rm(folder, { recursive: true, force: true });
+  await run('python3', ['-m', 'venv', folder]);
+  const pip = ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check'];
+  await run(python, [...pip, ...packages], { maxBuffer: 1e8 });
+  await mkdir(`${marker}.new`);
+  await rename(`${marker}.new`, marker);
+  return python;
+}
