@@ -22,7 +22,7 @@ export {
   type RequestedOutput,
 } from './oip-infer-request.js';
 export { renderInferResponse, type InferResponse } from './oip-infer-response.js';
-export { type BinaryMessage } from './oip-binary.js';
+export { encodeInferResponse, type BinaryMessage } from './oip-binary.js';
 export { binaryValuesOf } from './oip-binary-values.js';
 export {
   ReplicaFailure,

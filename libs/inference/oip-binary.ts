@@ -8,7 +8,7 @@ import {
   parseInferRequest,
   readUndeclaredTensors,
 } from './oip-infer-request.js';
-import { type InferResponse, renderResponseHead, renderTensorHead } from './oip-infer-response.js';
+import { type InferResponse, renderResponseHead, renderTensor, renderTensorHead } from './oip-infer-response.js';
 import { badInput } from './oip-json-values.js';
 import type { Tensor } from './tensor.js';
 
@@ -36,16 +36,27 @@ export function encodeInferRequest(
   return encodeMessage(wanted, 'inputs', inputs);
 }
 
-/** All outputs go in binary. */
-export function encodeInferResponse(response: InferResponse): BinaryMessage {
-  return encodeMessage(renderResponseHead(response), 'outputs', response.outputs);
+/** @param isBinary which outputs go in binary, by their place; all when left out. The others stand in the JSON header. */
+export function encodeInferResponse(
+  response: InferResponse,
+  isBinary: (index: number) => boolean = () => true,
+): BinaryMessage {
+  return encodeMessage(renderResponseHead(response), 'outputs', response.outputs, isBinary);
 }
 
-function encodeMessage(head: string, member: string, tensors: readonly Tensor[]): BinaryMessage {
-  const chunks = tensors.map(binaryValuesOf);
-  const list = tensors.map(
-    (tensor, index) => `{${renderTensorHead(tensor)},"parameters":{"binary_data_size":${chunks[index]!.length}}}`,
-  );
+function encodeMessage(
+  head: string,
+  member: string,
+  tensors: readonly Tensor[],
+  isBinary: (index: number) => boolean = () => true,
+): BinaryMessage {
+  const chunks: Buffer[] = [];
+  const list = tensors.map((tensor, index) => {
+    if (!isBinary(index)) return renderTensor(tensor);
+    const bytes = binaryValuesOf(tensor);
+    chunks.push(bytes);
+    return `{${renderTensorHead(tensor)},"parameters":{"binary_data_size":${bytes.length}}}`;
+  });
   let text = `{${head},"${member}":[${list.join(',')}]}`;
   // Blanks behind the JSON let the first tensor begin aligned, so that the reader needs no copy of it.
   const length = Buffer.byteLength(text);

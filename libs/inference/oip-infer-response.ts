@@ -18,7 +18,7 @@ export interface InferResponse {
 export function renderInferResponse(response: InferResponse): string {
   let outputs = '';
   for (const output of response.outputs) {
-    outputs += `${outputs === '' ? '' : ','}{${renderTensorHead(output)},"data":[${renderData(output)}]}`;
+    outputs += `${outputs === '' ? '' : ','}${renderTensor(output)}`;
   }
   return `{${renderResponseHead(response)},"outputs":[${outputs}]}`;
 }
@@ -34,6 +34,9 @@ export function renderResponseHead({
   if (parameters !== undefined) head += `,"parameters":${JSON.stringify(parameters)}`;
   return head;
 }
+
+/** One tensor with its values. @throws SLU_INFERENCE_OUTPUT as above */
+export const renderTensor = (tensor: Tensor): string => `{${renderTensorHead(tensor)},"data":[${renderData(tensor)}]}`;
 
 export function renderTensorHead({ name, datatype, shape }: Tensor): string {
   return `"name":${JSON.stringify(name)},"datatype":"${datatype}","shape":[${shape.join(',')}]`;

@@ -41,11 +41,20 @@ it('answers the real tritonclient as onnxruntime answers on the same file', asyn
     version: { name: 'tone' },
     id: 'from-triton',
     labels_equal: true,
+    binary_labels_equal: true,
+    binary_is_binary: true,
+    mixed_labels_equal: true,
     shape: [6, 3],
     dtype: 'float32',
   });
   expect(seen.model.versions).toContain('1');
-  for (const difference of ['largest_difference', 'single_difference', 'default_outputs_difference']) {
+  for (const difference of [
+    'largest_difference',
+    'single_difference',
+    'default_outputs_difference',
+    'binary_difference',
+    'mixed_difference',
+  ]) {
     expect(seen[difference], difference).toBeLessThan(1e-6);
   }
   expect(seen.refusal).toContain('txet');

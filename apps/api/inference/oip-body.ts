@@ -9,6 +9,14 @@ export interface BodyReaderSettings {
   timeoutSeconds: number;
 }
 
+/** A body with the binary tensor data extension: the JSON in front, and the bytes behind it. */
+export class BinaryBody {
+  constructor(
+    readonly header: unknown,
+    readonly binary: Buffer,
+  ) {}
+}
+
 type Done = (error: Error | null, body?: unknown) => void;
 
 const sweepEveryMs = 500;
@@ -43,6 +51,7 @@ export class BodyReader implements Disposable {
       payload,
       Number(req.headers['content-length']),
       this.settings.limitBytes,
+      req.headers[binaryHeader] as string | undefined,
       (error, body) => {
         this.arriving.delete(arrival);
         done(error, body);
@@ -78,6 +87,7 @@ class Arrival {
     private readonly payload: IncomingMessage,
     private readonly declaredBytes: number,
     private readonly limitBytes: number,
+    private readonly headerLength: string | undefined,
     private readonly done: Done,
   ) {}
 
@@ -118,10 +128,10 @@ class Arrival {
     }
     let body: unknown;
     try {
-      if (!isUtf8(bytes)) throw new SyntaxError('not UTF-8');
-      body = JSON.parse(bytes.toString('utf8'));
-    } catch (cause) {
-      this.end(sluiceError('SLU_REQUEST_MALFORMED', { what: `the body is not valid JSON${placeOf(cause)}` }));
+      const { headerLength } = this;
+      body = headerLength === undefined ? jsonOf(bytes, 'the body') : binaryBodyOf(headerLength, bytes);
+    } catch (refusal) {
+      this.end(refusal as SluiceError);
       return;
     }
     this.finish(null, body);
@@ -141,14 +151,28 @@ class Arrival {
 
 const binaryHeader = 'inference-header-content-length';
 
-function refusalOf({ headers }: FastifyRequest): SluiceError | undefined {
-  const jsonBytes = headers[binaryHeader];
-  // A header that covers the whole body says that there is nothing but JSON.
-  if (jsonBytes !== undefined && jsonBytes !== headers['content-length']) {
-    const what =
-      'binary tensor data comes in a later release: send the tensors as JSON (binary_data=False in tritonclient)';
-    return sluiceError('SLU_REQUEST_MALFORMED', { what });
+function jsonOf(bytes: Buffer, what: string): unknown {
+  try {
+    if (!isUtf8(bytes)) throw new SyntaxError('not UTF-8');
+    return JSON.parse(bytes.toString('utf8'));
+  } catch (cause) {
+    throw sluiceError('SLU_REQUEST_MALFORMED', { what: `${what} is not valid JSON${placeOf(cause)}` });
   }
+}
+
+function binaryBodyOf(stated: string, bytes: Buffer): unknown {
+  const length = /^\d{1,15}$/.test(stated) ? Number(stated) : Number.NaN;
+  const problem = (what: string): SluiceError =>
+    sluiceError('SLU_REQUEST_MALFORMED', { what: `Inference-Header-Content-Length ${what}` });
+  if (Number.isNaN(length)) throw problem('must be a whole number of bytes');
+  if (length === 0) throw problem('is 0: a body of raw bytes alone is not supported, send a JSON header in front');
+  if (length > bytes.length) throw problem(`is ${length}, but the body has only ${bytes.length} bytes`);
+  const header = jsonOf(bytes.subarray(0, length), 'the JSON header');
+  // A header that covers the whole body says that there is nothing but JSON.
+  return length === bytes.length ? header : new BinaryBody(header, bytes.subarray(length));
+}
+
+function refusalOf({ headers }: FastifyRequest): SluiceError | undefined {
   const encoding = headers['content-encoding'];
   if (encoding !== undefined && encoding !== 'identity') {
     return sluiceError('SLU_REQUEST_MEDIA_TYPE', {

@@ -5,6 +5,7 @@ import fastify, { type FastifyInstance } from 'fastify';
 import { once } from 'node:events';
 import { connect, type AddressInfo } from 'node:net';
 import { afterEach, beforeEach, expect, it } from 'vitest';
+import { oipProtocol, type OipPayload } from './oip-protocol.js';
 import { oipRoutes, type OipRoutesOptions } from './oip-routes.js';
 
 const version: ServedVersion = {
@@ -31,8 +32,10 @@ const endpoint: LiveEndpoint = {
 };
 
 let server: FastifyInstance;
-let asked: InferAsk[];
-let answer: (ask: InferAsk) => Promise<InferOutcome> | InferOutcome;
+type Ask = InferAsk<OipPayload>;
+type Outcome = InferOutcome<OipPayload>;
+let asked: Ask[];
+let answer: (ask: Ask) => Promise<Outcome> | Outcome;
 let isUp: boolean;
 let isDraining: boolean;
 
@@ -62,8 +65,8 @@ beforeEach(async () => {
 afterEach(() => server.close());
 
 const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00';
-function outcome(part: Partial<InferOutcome>): InferOutcome {
-  const payloadBytes = Buffer.byteLength(part.payload ?? '');
+function outcome(part: Partial<Outcome>): Outcome {
+  const payloadBytes = part.payload === undefined ? 0 : oipProtocol.bytesOf(part.payload);
   return { payload: undefined, payloadBytes, error: undefined, version: '1', arm: 'stable', traceparent, ...part };
 }
 
@@ -105,6 +108,53 @@ const post = (
 ) =>
   server.inject({ method: 'POST', url, headers: { ...key, 'content-type': 'application/json', ...headers }, payload });
 const get = (url: string, headers: Record<string, string> = key) => server.inject({ method: 'GET', url, headers });
+
+function binaryBody(bytes: Buffer, size: number, more: object = {}): { body: Buffer; headers: Record<string, string> } {
+  const inputs = [{ name: 'x', datatype: 'FP32', shape: [1, 2], parameters: { binary_data_size: size } }];
+  const header = Buffer.from(JSON.stringify({ id: 'b', inputs, ...more }));
+  const headers = {
+    'content-type': 'application/octet-stream',
+    'inference-header-content-length': String(header.length),
+  };
+  return { body: Buffer.concat([header, bytes]), headers };
+}
+
+const twoFloats = Buffer.from(Float32Array.of(1, 2).buffer);
+
+it.each<[string, object, boolean]>([
+  ['to which all outputs shall be binary', { parameters: { binary_data_output: true } }, true],
+  ['to which one output shall be binary', { outputs: [{ name: 'y', parameters: { binary_data: true } }] }, true],
+  [
+    'to which all but this one shall be binary',
+    { parameters: { binary_data_output: true }, outputs: [{ name: 'y', parameters: { binary_data: false } }] },
+    false,
+  ],
+  ['that says nothing of its outputs', {}, false],
+])('answers a request with binary tensors %s', async (_what, more, isBinary) => {
+  const { body, headers } = binaryBody(twoFloats, 8, more);
+  const response = await post(body, headers);
+  expect(response.statusCode).toBe(200);
+  expect(asked[0]!.protocol.read(asked[0]!.body, version).inputs[0]!.data).toEqual(Float32Array.of(1, 2));
+  const headerLength = response.headers['inference-header-content-length'];
+  if (!isBinary) {
+    expect(headerLength).toBeUndefined();
+    expect(response.json()).toMatchObject({ id: 'b', outputs: [{ name: 'y', data: [0.5] }] });
+    return;
+  }
+  expect(response.headers['content-type']).toBe('application/octet-stream');
+  const header = JSON.parse(response.rawPayload.toString('utf8', 0, Number(headerLength)));
+  expect(header).toMatchObject({
+    id: 'b',
+    outputs: [{ name: 'y', shape: [1, 1], parameters: { binary_data_size: 4 } }],
+  });
+  expect(response.rawPayload.subarray(Number(headerLength))).toEqual(Buffer.from(Float32Array.of(0.5).buffer));
+});
+
+it('takes a header length that covers the whole body for JSON alone', async () => {
+  const text = JSON.stringify(good);
+  const response = await post(text, { 'inference-header-content-length': String(text.length) });
+  expect(response.json()).toMatchObject({ id: 'a', outputs: [{ data: [0.5] }] });
+});
 
 it('answers an infer request, and tells its id, arm, version and trace', async () => {
   const response = await post(good, { 'sluice-sticky-key': 'ann', traceparent });
@@ -161,7 +211,49 @@ it.each<[what: string, payload: string | Buffer, headers: Record<string, string>
   ],
   ['a content type that is none', '{}', { 'content-type': ';;' }, 415, /application\/json/],
   ['a compressed body', '{}', { 'content-encoding': 'gzip' }, 415, /gzip/],
-  ['binary tensors', '{}    ', { 'inference-header-content-length': '2' }, 400, /binary_data=False/],
+  [
+    'a header length that is no number',
+    '{}    ',
+    { 'inference-header-content-length': '-2' },
+    400,
+    /whole number of bytes/,
+  ],
+  ['a header length of 0', '{}    ', { 'inference-header-content-length': '0' }, 400, /send a JSON header/],
+  [
+    'a header length beyond the body',
+    '{}',
+    { 'inference-header-content-length': '9' },
+    400,
+    /is 9, but the body has only 2/,
+  ],
+  [
+    'a header that is no JSON',
+    '{"a}',
+    { 'inference-header-content-length': '3' },
+    400,
+    /the JSON header is not valid JSON/,
+  ],
+  [
+    'half a binary tensor',
+    binaryBody(Buffer.alloc(4), 8).body,
+    binaryBody(Buffer.alloc(4), 8).headers,
+    400,
+    /binary_data_size: is 8, but the body holds only 4/,
+  ],
+  [
+    'a binary tensor of another size than its shape',
+    binaryBody(Buffer.alloc(4), 4).body,
+    binaryBody(Buffer.alloc(4), 4).headers,
+    400,
+    /has 4 bytes, but its shape and datatype FP32 want 8/,
+  ],
+  [
+    'bytes behind the last tensor',
+    binaryBody(Buffer.alloc(9), 8).body,
+    binaryBody(Buffer.alloc(9), 8).headers,
+    400,
+    /holds 1 bytes behind the last tensor/,
+  ],
   ['a huge body', JSON.stringify({ pad: 'x'.repeat(3_000) }), {}, 413, /limit of 2000 bytes/],
   ['an absurdly huge body', JSON.stringify({ pad: 'x'.repeat(30_000) }), {}, 413, /limit of 2000 bytes/],
   [
@@ -345,7 +437,7 @@ it('tells the batcher when a client hangs up before its answer', async () => {
   let release = (): void => undefined;
   answer = async () => {
     await new Promise<void>((resolve) => (release = resolve));
-    return outcome({ payload: '{}' });
+    return outcome({ payload: { body: '{}', headerLength: undefined } });
   };
   const left = new Promise<void>((resolve) => {
     const before = answer;

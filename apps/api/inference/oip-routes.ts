@@ -7,12 +7,14 @@ import { BodyReader } from './oip-body.js';
 import { callerOf } from './oip-caller.js';
 import { jsonType, oipErrorOf, pathOf, sendOipError } from './oip-error.js';
 import { isModelReady, modelMetadata, repositoryIndex } from './oip-metadata.js';
-import { oipProtocol } from './oip-protocol.js';
+import { oipProtocol, type OipPayload } from './oip-protocol.js';
 
 export type OipAction = 'infer' | 'model.metadata';
 
 export interface OipRoutesOptions {
-  inference: Pick<InferenceService, 'hasReadyReplica'> & { infer(ask: InferAsk): Promise<InferOutcome> };
+  inference: Pick<InferenceService, 'hasReadyReplica'> & {
+    infer(ask: InferAsk<OipPayload>): Promise<InferOutcome<OipPayload>>;
+  };
   state: Pick<ServingState, 'endpoint' | 'snapshot'>;
   /** Who calls, and may they? Throws when not. */
   authenticate(req: FastifyRequest, action: OipAction): { keyId: string };
@@ -77,7 +79,7 @@ function healthRoutes(scope: FastifyInstance, { isReady }: OipRoutesOptions): vo
 function metadataRoutes(scope: FastifyInstance, options: OipRoutesOptions, onRequest: onRequestHookHandler): void {
   const { inference, state } = options;
   const isUp = (versionKey: string): boolean => inference.hasReadyReplica(versionKey);
-  scope.get('', { onRequest }, () => ({ name: 'sluice', version: options.version, extensions: ['model_repository'] }));
+  scope.get('', { onRequest }, () => ({ name: 'sluice', version: options.version, extensions }));
   for (const path of ['/models/:model', '/models/:model/versions/:version']) {
     scope.get(path, { onRequest }, ({ params }: ModelRequest) =>
       modelMetadata(known(state, params.model), params.version),
@@ -127,12 +129,24 @@ function inferRoutes(
   scope.post<ModelRoute>('/models/:model/versions/:version/infer', { onRequest }, answer);
 }
 
-function sendOutcome(reply: FastifyReply, outcome: InferOutcome): void {
+/** By Triton's names for them. */
+const extensions = ['binary_tensor_data', 'model_repository'];
+const binaryType = 'application/octet-stream';
+
+function sendOutcome(reply: FastifyReply, outcome: InferOutcome<OipPayload>): void {
   const { payload, error, version, arm } = outcome;
   reply.header('traceparent', outcome.traceparent);
   if (version !== undefined) reply.header('sluice-model-version', version).header('sluice-arm', arm);
-  if (error !== undefined) sendOipError(reply, error);
-  else reply.header('content-type', jsonType).header('content-length', outcome.payloadBytes).send(payload);
+  if (payload === undefined) {
+    sendOipError(reply, error ?? sluiceError('SLU_INTERNAL'));
+    return;
+  }
+  const { body, headerLength } = payload;
+  if (headerLength !== undefined) reply.header('inference-header-content-length', headerLength);
+  reply
+    .header('content-type', headerLength === undefined ? jsonType : binaryType)
+    .header('content-length', outcome.payloadBytes)
+    .send(body);
 }
 
 /** Each answer names its request; a server that already gives its requests UUIDs keeps them. */
