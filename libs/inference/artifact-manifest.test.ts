@@ -41,14 +41,6 @@ describe('a manifest', () => {
     expect(() => parse({ ...sampleManifest(sampleFiles), files })).toThrow('twice');
   });
 
-  it.each([
-    [{ format: 'keras' }, /format: is not served by this release/],
-    [{ queue: { maxRequests: 1 } }, /queue: is not honoured by this release/],
-    [{ batching: { maxDelayMs: 5 } }, /batching: has more than maxBatchRows/],
-  ])('that asks for what is not served yet is refused: %j', (more, problem) => {
-    expect(() => parse({ ...sampleManifest(sampleFiles), ...more })).toThrow(problem);
-  });
-
   it('of format onnx states exactly one graph', () => {
     expect(() => parse(sampleManifest({ 'words.txt': '' }))).toThrow('exactly one .onnx file, not 0');
     expect(() => parse(sampleManifest({ 'a.onnx': '', 'b.onnx': '' }))).toThrow('exactly one .onnx file, not 2');

@@ -31,7 +31,15 @@ export {
   type ReplicaFailureKind,
   type ReplicaMetadata,
 } from './ports/replica.js';
+export {
+  isLanguageReplica,
+  type LanguageAnswer,
+  type LanguagePath,
+  type LanguageReplica,
+} from './ports/language-replica.js';
 export { OipReplica, type OipReplicaSettings } from './adapters/oip/oip-replica.js';
+export { replicaOpener } from './replica-opener.js';
+export { spawnByFormat, type ReplicaSpawners } from './replica-spawners.js';
 export type { FolderAccess } from './artifact-folder.js';
 export { ArtifactStore, type ArtifactStoreSettings } from './artifact-store.js';
 export { ModelRegistry, type ModelVersionView, type Registration } from './model-registry.js';

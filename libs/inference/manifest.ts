@@ -116,31 +116,11 @@ export function taskOf({ task, format, remote }: Pick<StatedManifest, 'task' | '
   return format === 'gguf' || remote?.protocol === 'openai' ? 'text-generation' : 'tensors';
 }
 
-const servedFormats: ReadonlySet<ModelFormat> = new Set(['onnx']);
-
-/** Members that are settled and not yet served. Taking them without honouring them would be a promise broken in silence. */
-const notYetServed = [
-  'task',
-  'queue',
-  'instances',
-  'responseCache',
-  'onnx',
-  'language',
-  'remote',
-  'allowCode',
-  'signatures',
-] as const satisfies readonly (keyof StatedManifest)[];
-
 export const manifestSchema = statedManifest.transform((stated, ctx): Manifest => {
   const problem = (path: string, message: string): never => {
     ctx.addIssue({ code: 'custom', path: [path], message });
     return z.NEVER;
   };
-  if (!servedFormats.has(stated.format)) return problem('format', 'is not served by this release: it serves onnx');
-  const unserved = notYetServed.find((member) => stated[member] !== undefined);
-  if (stated.batching?.preferredRows !== undefined || stated.batching?.maxDelayMs !== undefined)
-    return problem('batching', 'has more than maxBatchRows, which is all that this release honours');
-  if (unserved !== undefined) return problem(unserved, 'is not honoured by this release: leave it out');
   if ((stated.format === 'remote') !== (stated.remote !== undefined))
     return problem('remote', 'stands in manifests of format remote, and in no others');
   if (stated.format !== 'remote' && stated.files.length === 0) return problem('files', 'must name at least one file');

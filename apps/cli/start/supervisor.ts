@@ -1,4 +1,4 @@
-import { modelServerSpawner, ReplicaSupervisor } from '#libs/inference';
+import { modelServerSpawner, ReplicaSupervisor, spawnByFormat } from '#libs/inference';
 import { createLogger, serviceLog, type SluiceConfig } from '#libs/platform';
 import { ChangeFeed, type Database } from '#libs/store';
 import { availableParallelism, hostname } from 'node:os';
@@ -29,16 +29,23 @@ export async function startSupervisor(
     file: join(config.home, 'logs', 'supervisor.log'),
   });
   const say = serviceLog(join(config.home, 'logs', 'model-servers.log'));
+  const serverEnv = Object.fromEntries(
+    handedOn.flatMap((name) => (env[name] === undefined ? [] : [[name, env[name]]])),
+  );
+  const onLine = (line: string, { model, version }: { model: string; version: string }): void =>
+    say(`${model}/${version} ${line}`);
   const supervisor = new ReplicaSupervisor({
     database,
     host: `${hostname()}:${config.home}`,
     socketFolder: join(config.socketFolder, 'r'),
-    spawnReplica: modelServerSpawner({
-      entryPath: fileURLToPath(new URL('../../model-server/main.js', import.meta.url)),
-      // The API, PostgreSQL and other models share the machine.
-      threads: Math.max(1, Math.floor(availableParallelism() / 2)),
-      env: Object.fromEntries(handedOn.flatMap((name) => (env[name] === undefined ? [] : [[name, env[name]]]))),
-      onLine: (line, { model, version }) => say(`${model}/${version} ${line}`),
+    spawnReplica: spawnByFormat({
+      onnx: modelServerSpawner({
+        entryPath: fileURLToPath(new URL('../../model-server/main.js', import.meta.url)),
+        // The API, PostgreSQL and other models share the machine.
+        threads: Math.max(1, Math.floor(availableParallelism() / 2)),
+        env: serverEnv,
+        onLine,
+      }),
     }),
     onProblem: (problem) => logger.warn({ problem }, 'model servers'),
   });

@@ -1,0 +1,19 @@
+import { assertNever } from '#libs/kernel';
+import { OipReplica } from './adapters/oip/oip-replica.js';
+import type { OpenReplica } from './inference-service-lanes.js';
+
+/** Opens the connection to a replica by what its version is: the format says which protocol it speaks. */
+export const replicaOpener = (): OpenReplica => (place, version) => {
+  switch (version.format) {
+    case 'onnx':
+    case 'torchscript':
+    case 'torch-export':
+    case 'tensorflow-savedmodel':
+    case 'keras':
+    case 'gguf':
+    case 'remote':
+      return new OipReplica(place);
+    default:
+      return assertNever(version.format);
+  }
+};
