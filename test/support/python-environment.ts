@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { mkdir, rename, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { delimiter, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { toolsFolder } from './temporal.js';
 
@@ -19,6 +19,12 @@ export function pythonEnvironment(name: string, packages: readonly string[]): Pr
   let work = installing.get(folder);
   if (work === undefined) installing.set(folder, (work = install(folder, packages)));
   return work;
+}
+
+/** The PATH with `uv` behind the rest: its environment has a python3 too, which is not the one to build on. */
+export async function pathWithUv(): Promise<string> {
+  const uv = dirname(await pythonEnvironment('uv', ['uv==0.13.9']));
+  return `${process.env['PATH']}${delimiter}${uv}`;
 }
 
 async function install(folder: string, packages: readonly string[]): Promise<string> {
