@@ -53,6 +53,7 @@ async function benchModel(sluice: SluiceInstance, model: BenchModel, options: Be
     jsons!.push(await load({ ...json, connections, seconds }));
     binaries!.push(await load({ ...inBinary, connections, seconds }));
   }
+  const delay = await eventLoopDelay(sluice);
   const single = await load({ ...json, connections: 1, seconds });
   bare.disconnect();
 
@@ -63,6 +64,15 @@ async function benchModel(sluice: SluiceInstance, model: BenchModel, options: Be
   sayRate('Sluice, JSON, one connection', single);
   sayRatio('JSON to bare Fastify', jsons!, yardsticks!);
   sayRatio('binary to JSON', binaries!, jsons!);
+  say(`  ${'event loop of the API, p99'.padEnd(30)} ${(delay * 1_000).toFixed(1).padStart(8)} ms late`);
+}
+
+/** 99th percentile over the last whole ten seconds, in seconds, as the API itself sees it. */
+async function eventLoopDelay(sluice: SluiceInstance): Promise<number> {
+  const { body } = await sluice.call('GET', '/metrics');
+  const isWanted = (line: string): boolean =>
+    line.startsWith('sluice_platform_event_loop_delay_seconds') && line.includes('quantile="0.99"');
+  return Number((body as string).split('\n').find(isWanted)?.split(' ').at(-1));
 }
 
 function sayRatio(name: string, ones: readonly LoadResult[], others: readonly LoadResult[]): void {

@@ -1,10 +1,9 @@
-import { readFile } from 'node:fs/promises';
 import type { SluiceInstance } from '../support/sluice-instance.ts';
 import { jsonRequest } from './bench-models.ts';
 import type { BenchOptions } from './bench-options.ts';
 import { count, say } from './bench-report.ts';
 import { load } from './load-client.ts';
-import { memoryOf } from './process-memory.ts';
+import { memoryOf, residentOf } from './process-memory.ts';
 
 const connections = 32;
 
@@ -31,9 +30,4 @@ export async function benchMemory(sluice: SluiceInstance, { isShort, requests }:
     done += result.requests;
     say(`  after ${count(done).padStart(9)} requests   ${(await residentOf(api!)).toFixed(0)}`);
   }
-}
-
-async function residentOf(pid: number): Promise<number> {
-  const status = await readFile(`/proc/${pid}/status`, 'utf8');
-  return Number(/VmRSS:\s+(\d+)/.exec(status)?.[1] ?? 0) / 1_024;
 }

@@ -1,4 +1,4 @@
-export const benchParts = ['all', 'infer', 'memory', 'peers'] as const;
+export const benchParts = ['all', 'infer', 'memory', 'soak', 'peers'] as const;
 export type BenchPart = (typeof benchParts)[number];
 
 export interface BenchOptions {
@@ -8,6 +8,8 @@ export interface BenchOptions {
   isShort: boolean;
   /** Requests of the memory part. */
   requests: number;
+  /** Length of the soak part. */
+  minutes: number;
   /** Peers to measure; undefined measures all. */
   only: ReadonlySet<string> | undefined;
 }
@@ -26,6 +28,7 @@ export function readBenchOptions(args: readonly string[]): BenchOptions {
     rounds: isShort ? 2 : 5,
     secondsPerRound: isShort ? 2 : 5,
     requests: Number(valueOf('requests') ?? (isShort ? 50_000 : 1_000_000)),
+    minutes: Number(valueOf('minutes') ?? (isShort ? 1 : 10)),
     only: valueOf('only') === undefined ? undefined : new Set(valueOf('only')!.split(',')),
   };
 }

@@ -1,9 +1,10 @@
-// `npm run bench [-- infer|memory|peers] [--short] [--requests=N] [--only=name,...]`: what Sluice reaches beside baselines and
-// peers that run in the same minute.
+// `npm run bench [-- infer|memory|soak|peers] [--short] [--requests=N] [--minutes=N] [--only=name,...]`: what Sluice
+// reaches beside baselines and peers that run in the same minute.
 import { SluiceInstance } from '../support/sluice-instance.ts';
 import { benchInfer } from './bench-infer.ts';
 import { benchMemory } from './bench-memory.ts';
 import { benchPeers } from './bench-peers.ts';
+import { benchSoak } from './bench-soak.ts';
 import { offerModel } from './bench-models.ts';
 import { readBenchOptions } from './bench-options.ts';
 import { ensureLoadClient } from './load-client.ts';
@@ -16,5 +17,6 @@ await using sluice = await SluiceInstance.start();
 await offerModel(sluice, 'dense');
 if (isWanted('infer')) await benchInfer(sluice, options);
 if (isWanted('memory')) await benchMemory(sluice, options);
-// Peers take gigabytes of packages, so they come only when they are asked for.
+// These come only when they are asked for: the soak takes ten minutes, and peers take gigabytes of packages.
+if (options.part === 'soak') await benchSoak(sluice, options);
 if (options.part === 'peers') await benchPeers(sluice, options);
