@@ -3,8 +3,7 @@ import { binaryRequest, jsonRequest, offerModel, shapeOf, type BenchModel } from
 import type { BenchOptions } from './bench-options.ts';
 import { median, say, sayRate, summaryOf } from './bench-report.ts';
 import { load, type LoadResult, type LoadRun } from './load-client.ts';
-import { startPeer } from './peers/peer-process.ts';
-import { tensorPeers, type TensorPeer } from './peers/tensor-peers.ts';
+import { startTensorPeer, tensorPeers, type TensorPeer } from './peers/tensor-peers.ts';
 
 const connections = 32;
 const jsonHeaders = { 'content-type': 'application/json' };
@@ -37,9 +36,9 @@ async function benchPeer(
   { rounds, secondsPerRound: seconds }: BenchOptions,
 ): Promise<void> {
   const [ours, oursInBinary] = await ourRuns(sluice, model);
-  await using running = await startPeer(peer, model);
-  refuseOtherAnswer(running.row, await ourRow(sluice, model));
-  const theirs = { url: running.url, headers: jsonHeaders, body: peer.body(model) };
+  await using running = await startTensorPeer(peer, model);
+  refuseOtherAnswer(peer.rowOf(running.answer), await ourRow(sluice, model));
+  const theirs = running.target;
   for (const each of [theirs, ours]) await load({ ...each, connections, seconds: 2 });
   const [theirRounds, ourRounds, binaryRounds]: LoadResult[][] = [[], [], []];
   for (let round = 0; round < rounds; round += 1) {

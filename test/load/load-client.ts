@@ -8,7 +8,7 @@ const run = promisify(execFile);
 
 export interface LoadRun {
   url: string;
-  headers: Record<string, string>;
+  headers: Readonly<Record<string, string>>;
   body: string | Buffer;
   connections: number;
   seconds: number;

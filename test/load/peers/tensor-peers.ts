@@ -1,7 +1,9 @@
 import { writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { jsonRequest, sampleRow, type BenchModel } from '../bench-models.ts';
+import { pythonEnvironment } from '../../support/python-environment.ts';
+import { jsonRequest, modelFolder, sampleRow, type BenchModel } from '../bench-models.ts';
+import { startPeer, type PeerPlace, type RunningPeer } from './peer-process.ts';
 
 const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 
@@ -13,8 +15,7 @@ export interface TensorPeer {
   packages: readonly string[];
   /** Shared by peers with the same packages. */
   environment: string;
-  /** The command behind the environment's `bin` folder. `folder` is the run's own, and is removed with it. */
-  command(settings: { folder: string; port: number }): Promise<readonly string[]>;
+  command(place: PeerPlace): Promise<readonly [string, ...string[]]>;
   path: string;
   body(model: BenchModel): string;
   /** The output row of an answer. */
@@ -25,10 +26,7 @@ const onnxruntime = 'onnxruntime==1.30.0';
 const oipRowOf = (answer: any): number[] => answer.outputs[0].data.flat();
 const oipBody = (model: BenchModel): string => jsonRequest(model);
 
-async function mlserverCommand(
-  { folder, port }: { folder: string; port: number },
-  batching: object,
-): Promise<readonly string[]> {
+async function mlserverCommand({ folder, port }: PeerPlace, batching: object): Promise<readonly [string, ...string[]]> {
   const settings = { host: '127.0.0.1', http_port: port, grpc_port: port + 1, metrics_port: port + 2, debug: false };
   await writeFile(join(folder, 'settings.json'), JSON.stringify({ ...settings, parallel_workers: 1 }));
   const model = { name: 'peer', implementation: 'runtime.Peer', parameters: { uri: folder }, ...batching };
@@ -56,11 +54,11 @@ export const tensorPeers: readonly TensorPeer[] = [
     body: oipBody,
     rowOf: oipRowOf,
   },
-  { name: 'mlserver', ...mlserver, command: (settings) => mlserverCommand(settings, {}) },
+  { name: 'mlserver', ...mlserver, command: (place) => mlserverCommand(place, {}) },
   {
     name: 'mlserver-batching',
     ...mlserver,
-    command: (settings) => mlserverCommand(settings, { max_batch_size: 64, max_batch_time: 0.002 }),
+    command: (place) => mlserverCommand(place, { max_batch_size: 64, max_batch_time: 0.002 }),
   },
   {
     name: 'litserve',
@@ -103,3 +101,28 @@ export const tensorPeers: readonly TensorPeer[] = [
     rowOf: (answer) => answer.y,
   },
 ];
+
+/** Starts one with the model's own graph, on as many threads per run as Sluice gives it. */
+export async function startTensorPeer(peer: TensorPeer, model: BenchModel): Promise<RunningPeer> {
+  const python = await pythonEnvironment(`peer-${peer.environment}`, peer.packages, peer.interpreter);
+  const graph = join(await modelFolder(model), 'model.onnx');
+  return startPeer({
+    name: peer.name,
+    binFolder: dirname(python),
+    command: (place) => peer.command(place),
+    env: ({ port }) => ({
+      PYTHONPATH: `${here('.')}:${here('./mlserver')}`,
+      PEER_MODEL: graph,
+      PEER_PORT: String(port),
+      // Nobody's telemetry goes out of a measurement.
+      BENTOML_DO_NOT_TRACK: 'True',
+      RAY_USAGE_STATS_ENABLED: '0',
+      PYTRITON_NO_TELEMETRY: '1',
+    }),
+    request: ({ port }) => ({
+      url: `http://127.0.0.1:${port}${peer.path}`,
+      headers: { 'content-type': 'application/json' },
+      body: peer.body(model),
+    }),
+  });
+}
