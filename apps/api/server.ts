@@ -18,6 +18,7 @@ import { RouteBook } from './http/route-book.js';
 import { schemaPipe } from './http/schema-pipe.js';
 import { oipPaths, oipSchemas } from './inference/oip-openapi.js';
 import { oipRoutes, type OipRoutesOptions } from './inference/oip-routes.js';
+import { settingsView } from './inference/oip-settings.js';
 import { openApiDocument } from './reference/openapi.js';
 
 export interface ServerParts extends Omit<ManagementParts, 'reference'> {
@@ -25,6 +26,7 @@ export interface ServerParts extends Omit<ManagementParts, 'reference'> {
   refusals: Pick<RefusalLog, 'note'>;
   inference: OipRoutesOptions['inference'];
   state: OipRoutesOptions['state'];
+  loading: OipRoutesOptions['loading'];
   isReady: () => boolean;
   isDraining: () => boolean;
   prometheusText: () => Promise<string>;
@@ -36,6 +38,8 @@ export interface ServerSettings {
   version: string;
   bodyLimitBytes: number;
   bodyTimeoutSeconds?: number;
+  /** Share of new traces that are sampled; left out: nothing is traced. */
+  traceSampling?: number | undefined;
 }
 
 const defaultBodyTimeoutSeconds = 30;
@@ -55,10 +59,12 @@ export async function createServer(parts: ServerParts, settings: ServerSettings)
   logRequests(fastify, parts.log);
   const { version, bodyLimitBytes, bodyTimeoutSeconds = defaultBodyTimeoutSeconds } = settings;
   parseBodies(fastify, { limitBytes: bodyLimitBytes, timeoutSeconds: bodyTimeoutSeconds });
-  const { inference, state, isReady, isDraining } = parts;
+  const { inference, state, loading, isReady, isDraining } = parts;
   await fastify.register(oipRoutes, {
     inference,
     state,
+    loading,
+    settings: settingsView(parts.log, settings.traceSampling),
     isReady,
     isDraining,
     version,

@@ -1,6 +1,13 @@
 import { ApiKeys, KeyRing, Pepper, roles, type Role } from '#libs/access';
 import { RolloutLedger, Rollouts } from '#libs/control';
-import { ArtifactStore, Endpoints, ModelRegistry, ReplicaSets, type FolderAccess } from '#libs/inference';
+import {
+  ArtifactStore,
+  EndpointLoading,
+  Endpoints,
+  ModelRegistry,
+  ReplicaSets,
+  type FolderAccess,
+} from '#libs/inference';
 import { createLogger } from '#libs/platform';
 import { trace } from '@opentelemetry/api';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
@@ -70,8 +77,13 @@ export async function managementApi(
       keyRing,
       refusals,
       log,
-      inference: { infer: () => Promise.reject(new Error('no inference here')), hasReadyReplica: () => false },
+      inference: {
+        infer: () => Promise.reject(new Error('no inference here')),
+        hasReadyReplica: () => false,
+        statistics: { find: () => undefined } as never,
+      },
       state: { endpoint: () => undefined, snapshot: { endpoints: new Map(), replicas: new Map() } as never },
+      loading: new EndpointLoading({ database, endpoints, replicaSets, isUp: () => false, waitSeconds: 1 }),
       isReady: () => !isDraining,
       isDraining: () => isDraining,
       prometheusText: async () => '# no metrics\n',
