@@ -16,6 +16,7 @@ import { gateRequests } from './http/request-gate.js';
 import { logRequests, nestLog } from './http/request-log.js';
 import { RouteBook } from './http/route-book.js';
 import { schemaPipe } from './http/schema-pipe.js';
+import { refuseUnroutable } from './http/unroutable.js';
 import { oipPaths, oipSchemas } from './inference/oip-openapi.js';
 import { oipRoutes, type OipRoutesOptions } from './inference/oip-routes.js';
 import { settingsView } from './inference/oip-settings.js';
@@ -105,6 +106,9 @@ function httpAdapter(log: Logger, bodyLimit: number): FastifyAdapter {
     // While it closes, the routes themselves say so in their own error shapes.
     return503OnClosing: false,
     skipMiddie: true,
+    // As long as a request line can be: a name that is too long is one that nothing has, and its 404 comes by the gate.
+    routerOptions: { maxParamLength: 16_384 },
+    frameworkErrors: refuseUnroutable,
   });
 }
 

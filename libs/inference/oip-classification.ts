@@ -30,7 +30,7 @@ export function classify(output: Tensor, { count, labels }: Classes): Tensor {
   const textOf = floats.has(datatype) ? floatText : String;
   const data: string[] = [];
   for (let row = 0; row < rows; row += 1) {
-    const ofRow = values.subarray(row * perRow, (row + 1) * perRow) as NumericData;
+    const ofRow = values.subarray(row * perRow, (row + 1) * perRow);
     for (const index of highest(ofRow, classes)) {
       const label = named?.[index];
       data.push(`${textOf(ofRow[index]!)}:${index}${label === undefined ? '' : `:${label}`}`);

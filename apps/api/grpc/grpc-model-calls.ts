@@ -12,7 +12,7 @@ import type { GrpcServiceParts } from './grpc-service.js';
 /** A call with one answer. `action` is what its caller has to be allowed; undefined is open to all. */
 export interface UnaryCall {
   readonly action: Action | undefined;
-  answer(request: any, call: GrpcCall, principal: Principal | undefined): unknown;
+  answer(request: unknown, call: GrpcCall, principal: Principal | undefined): unknown;
 }
 
 interface ModelRef {

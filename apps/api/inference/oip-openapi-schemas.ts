@@ -102,6 +102,7 @@ export const oipSchemas: Record<string, object> = {
       parameters: {
         type: 'object',
         properties: { unload_dependents: { type: 'boolean', description: 'Changes nothing: there are none.' } },
+        additionalProperties: false,
         description: '`config` and `file:` overrides are refused: a version is what it was registered as.',
       },
     },

@@ -112,7 +112,6 @@ function refused(id: string, summary: string, parameters: object[] = []): object
     operationId: id,
     summary,
     parameters,
-    requestBody: { required: false, ...json({ type: 'object' }) },
     responses: failing(...bodyFailures, 401, 403, 501),
   };
 }

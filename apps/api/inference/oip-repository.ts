@@ -15,28 +15,31 @@ export const indexOf = (
   isReadyOnly: boolean,
 ): IndexEntry[] => repositoryIndex(snapshot, isUp).filter(({ state }) => !isReadyOnly || state === 'READY');
 
-/** Parameters that ask for nothing of their own here: endpoints have no dependents. */
-const harmless: ReadonlySet<string> = new Set(['unload_dependents']);
-
 /**
- * Refuses what a load would do otherwise than asked: a version's files and manifest never change.
+ * Refuses what a load would do otherwise than asked: a version's files and manifest never change. `unload_dependents`
+ * asks for nothing here, as endpoints have no dependents.
  * @throws SLU_INFERENCE_INPUT
  */
 export function refuseOverrides(parameters: unknown): void {
-  for (const name of Object.keys(membersOf(parameters, 'parameters'))) {
-    if (harmless.has(name)) continue;
-    const problem =
-      name === 'config' || name.startsWith('file:')
-        ? 'is not supported: a version is what it was registered as; register another version, then give it traffic'
-        : 'is not known here: leave it out';
-    throw refusal(`parameters.${name.slice(0, 64)}`, problem);
+  for (const [name, value] of Object.entries(membersOf(parameters, 'parameters'))) {
+    const field = `parameters.${name.slice(0, 64)}`;
+    if (name === 'config' || name.startsWith('file:'))
+      throw refusal(
+        field,
+        'is not supported: a version is what it was registered as; register another version, then give it traffic',
+      );
+    if (name !== 'unload_dependents') throw refusal(field, 'is not known here: leave it out');
+    // Over gRPC it is a message that holds one.
+    if (typeof value !== 'boolean' && (value as { bool_param?: unknown } | null)?.bool_param === undefined)
+      throw refusal(field, 'must be true or false');
   }
 }
 
 /** @throws SLU_INFERENCE_INPUT when the body is not empty and no object */
 export function membersOf(body: unknown, field = 'body'): Record<string, unknown> {
-  if (body === undefined || body === null) return {};
-  if (typeof body !== 'object' || Array.isArray(body)) throw refusal(field, 'must be a JSON object, or left out');
+  if (body === undefined) return {};
+  if (typeof body !== 'object' || body === null || Array.isArray(body))
+    throw refusal(field, 'must be a JSON object, or left out');
   return body as Record<string, unknown>;
 }
 

@@ -1,5 +1,5 @@
 import type { EndpointLoading, InferAsk, InferenceService, InferOutcome, ServingState } from '#libs/inference';
-import { sluiceError } from '#libs/kernel';
+import { isSluiceError, sluiceError, type SluiceError } from '#libs/kernel';
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest, onRequestHookHandler } from 'fastify';
 import { randomUUID } from 'node:crypto';
 import { hasKeyInQuery } from '../http/key-in-query.js';
@@ -64,15 +64,22 @@ function setUp(scope: FastifyInstance, options: OipRoutesOptions): void {
   scope.decorateRequest('oipKeyId', '');
   if (!scope.hasRequestDecorator('bodyBytes')) scope.decorateRequest('bodyBytes', 0);
   scope.addHook('onRequest', nameRequest);
-  scope.setErrorHandler((error: FastifyError, req, reply) => sendOipError(reply, oipErrorOf(error, req)));
   const identify = (action: OipAction): onRequestHookHandler => identifier(options, action);
-  scope.setNotFoundHandler((req, reply) => {
+  const nothingAt = (req: FastifyRequest, reply: FastifyReply): SluiceError => {
     options.authenticate(req, 'model.metadata');
     const path = pathOf(req);
     const methods = paths.methodsAt(path);
-    if (methods.length === 0) throw sluiceError('SLU_REQUEST_NOT_FOUND', { path });
+    if (methods.length === 0) return sluiceError('SLU_REQUEST_NOT_FOUND', { path });
     reply.header('allow', methods.join(', '));
-    throw sluiceError('SLU_REQUEST_METHOD', { path, method: req.method });
+    return sluiceError('SLU_REQUEST_METHOD', { path, method: req.method });
+  };
+  scope.setNotFoundHandler((req, reply) => {
+    throw nothingAt(req, reply);
+  });
+  scope.setErrorHandler((error: FastifyError, req, reply) => {
+    // Whatever else is wrong with a request, where there is no route that comes first.
+    const isElsewhere = req.is404 && !isSluiceError(error);
+    return sendOipError(reply, isElsewhere ? refusalBy(() => nothingAt(req, reply), req) : oipErrorOf(error, req));
   });
   const refuseWhenDraining = drainRefusal(options);
   const reading = [identify('model.metadata')];
@@ -86,6 +93,14 @@ function setUp(scope: FastifyInstance, options: OipRoutesOptions): void {
 function healthRoutes(scope: FastifyInstance, { isReady }: OipRoutesOptions): void {
   scope.get('/health/live', () => ({ live: true }));
   scope.get('/health/ready', (_req, reply) => sendReadiness(reply, isReady(), { ready: isReady() }));
+}
+
+function refusalBy(refuse: () => SluiceError, req: FastifyRequest): SluiceError {
+  try {
+    return refuse();
+  } catch (refusal) {
+    return oipErrorOf(refusal as FastifyError, req);
+  }
 }
 
 function drainRefusal({ isDraining }: OipRoutesOptions): onRequestHookHandler {
@@ -114,7 +129,7 @@ function inferRoutes(scope: FastifyInstance, { inference }: OipRoutesOptions, on
       traceparent: headers['traceparent'] as string | undefined,
       caller: callerOf(req.raw.socket),
     });
-    const accepted = headers['accept-encoding'] as string | undefined;
+    const accepted = headers['accept-encoding'];
     answering
       .then((outcome) => sendOutcome(reply, outcome, accepted))
       .catch((failure: FastifyError) => reply.send(failure));
