@@ -2,6 +2,7 @@ import { ApiKeys, KeyRing, Pepper } from '#libs/access';
 import { RolloutLedger, Rollouts, RolloutWorkflows, TemporalLink } from '#libs/control';
 import {
   ArtifactStore,
+  EndpointLoading,
   Endpoints,
   InferenceService,
   ModelRegistry,
@@ -50,6 +51,13 @@ export async function assemble(
   const management = manage(config, database, stack);
   const state = stack.use(new ServingState({ database, log }));
   const inference = await serve(config, { database, log, telemetry, state }, stack);
+  const { endpoints, replicaSets } = management;
+  const loading = new EndpointLoading({
+    database,
+    endpoints,
+    replicaSets,
+    isUp: (versionKey) => inference.hasReadyReplica(versionKey),
+  });
   await withRetry(() => keyRing.load(), log);
   await state.load();
   await management.registry
@@ -64,6 +72,7 @@ export async function assemble(
     keyRing,
     state,
     inference,
+    loading,
     prometheusText: () => telemetry.prometheusText(),
     tracer: telemetry.tracer,
     log,

@@ -5,6 +5,7 @@ import { failureOf } from './batcher-failure.js';
 import type { BatchTracing } from './batcher-trace.js';
 import type { Claim, PooledReplica, ReplicaPool } from './replica-pool.js';
 import { splitRows, stackTensors } from './tensor.js';
+import type { VersionStatistics } from './version-statistics.js';
 
 export interface BatcherSettings {
   version: string;
@@ -13,6 +14,7 @@ export interface BatcherSettings {
   clock: Clock;
   log: Logger;
   tracing?: BatchTracing | undefined;
+  statistics?: VersionStatistics | undefined;
   maxQueuedRequests: number;
   maxQueuedBytes: number;
   /** How long a request waits for a replica to come up. */
@@ -124,8 +126,10 @@ export class Batcher {
     this.running.add(items);
     let deadlineMs = 0;
     let rows = 0;
+    let queuedMs = 0;
     for (const item of items) {
       item.startedMs = startedMs;
+      queuedMs += startedMs - item.enqueuedMs;
       deadlineMs = Math.max(deadlineMs, item.deadlineMs);
       rows += item.request.rows;
     }
@@ -135,7 +139,9 @@ export class Batcher {
       const inputs =
         items.length === 1 ? items[0]!.request.inputs : stackTensors(items.map((item) => item.request.inputs));
       const call = { timeoutMs: Math.max(1, deadlineMs - startedMs), traceparent: trace?.traceparent };
+      const sentMs = clock.monotonicMs();
       const outputs = await member.replica.infer(inputs, call);
+      const answeredMs = clock.monotonicMs();
       const parts =
         items[0]!.request.stackKey === undefined
           ? [outputs]
@@ -145,6 +151,14 @@ export class Batcher {
             );
       const nowMs = clock.monotonicMs();
       for (let index = 0; index < items.length; index += 1) items[index]!.answer(parts[index]!, nowMs);
+      this.settings.statistics?.executed({
+        rows,
+        requests: items.length,
+        queuedMs,
+        inputMs: sentMs - startedMs,
+        inferMs: answeredMs - sentMs,
+        outputMs: nowMs - answeredMs,
+      });
       trace?.end();
     } catch (error) {
       trace?.end(error);

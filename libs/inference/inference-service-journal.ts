@@ -36,6 +36,7 @@ export class InferenceJournal {
     const traceparent = answerTraceparent(span, ask.traceparent, ask.requestId);
     const arm = armLane?.arm;
     armLane?.counter.count(error === undefined ? 'ok' : outcomeOf(error), totalMs, Math.floor(endedMs / 1_000));
+    armLane?.lane.statistics.ended(error === undefined, totalMs, endedMs);
     const payloadBytes = payload === undefined ? 0 : ask.protocol.bytesOf(payload);
     this.recorder.record(recordOf(ended, payloadBytes, totalMs, endedMs - Math.round(totalMs)));
     if (error !== undefined && error.status >= 500) this.logFailure(error, ask, arm?.version.key);

@@ -7,6 +7,7 @@ import { ReplicaPool, type ReplicaPlace } from './replica-pool.js';
 import type { Replica } from './ports/replica.js';
 import type { ServedVersion } from './route-table.js';
 import type { ServingSnapshot } from './serving-state-tables.js';
+import { ServingStatistics, type VersionStatistics } from './version-statistics.js';
 
 /** Opens the connection to a replica of a version; it does not have to answer yet. */
 export type OpenReplica = (place: ReplicaPlace, version: ServedVersion) => Replica;
@@ -27,12 +28,14 @@ export interface VersionLane {
   readonly version: ServedVersion;
   readonly pool: ReplicaPool;
   readonly batcher: Batcher;
+  readonly statistics: VersionStatistics;
 }
 
 const sweepEveryMs = 50;
 
 /** One lane for each version that has, or shall have, replicas or traffic. */
 export class VersionLanes implements AsyncDisposable {
+  readonly statistics = new ServingStatistics();
   private readonly lanes = new Map<string, VersionLane>();
   private readonly closing = new Set<Promise<void>>();
   // One timer for all time limits of all requests.
@@ -95,6 +98,7 @@ export class VersionLanes implements AsyncDisposable {
     });
     const tracing = tracer === undefined ? undefined : new BatchTracing(tracer, version.key);
     const { maxBatchRows } = version;
+    const statistics = this.statistics.of(version.key);
     const batcher = new Batcher({
       version: version.version,
       maxBatchRows,
@@ -102,11 +106,12 @@ export class VersionLanes implements AsyncDisposable {
       clock,
       log,
       tracing,
+      statistics,
       maxQueuedRequests,
       maxQueuedBytes,
       replicaWaitMs,
     });
-    const lane: VersionLane = { version, pool, batcher };
+    const lane: VersionLane = { version, pool, batcher, statistics };
     return lane;
   }
 

@@ -20,6 +20,7 @@ import type { RequestRecorder } from './request-recorder.js';
 import type { LiveArm, ServedVersion } from './route-table.js';
 import type { ServingState } from './serving-state.js';
 import { stackKey, type Tensor } from './tensor.js';
+import type { ServingStatistics } from './version-statistics.js';
 
 /** What the service needs of a request; a protocol's own view of it may hold more. */
 export interface AskedInference {
@@ -124,6 +125,10 @@ export class InferenceService implements AsyncDisposable {
     this.journal = new InferenceJournal(settings.recorder, log, this.clock);
     this.stopFollowing = settings.state.onSnapshot((snapshot) => this.lanes.follow(snapshot));
     this.lanes.follow(settings.state.snapshot);
+  }
+
+  get statistics(): ServingStatistics {
+    return this.lanes.statistics;
   }
 
   /** Can requests be answered: the state is known, and each version with traffic has a replica that answered. */
