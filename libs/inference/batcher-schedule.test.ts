@@ -160,14 +160,14 @@ describe('tenants', () => {
   it('earn no credit by staying away, and cannot forget what they had', async () => {
     await using built = laneOf({ rules: { maxRows: 8 }, pool: { runsPerReplica: 1 } });
     const steady = times(160, () => built.ask({ tenant: 'steady' }));
-    let hasEnded = false;
     // Comes back with a full batch each time the last one is answered: still no more than every other turn is its own.
+    const state = { hasEnded: false };
     const returning = async (): Promise<void> => {
-      while (!hasEnded) await built.ask({ tenant: 'returning', rows: 8 });
+      while (!state.hasEnded) await built.ask({ tenant: 'returning', rows: 8 });
     };
     const coming = returning();
     await built.settle(steady);
-    hasEnded = true;
+    state.hasEnded = true;
     const runs = built.lane.runs.map((run) => rowsOf(run) === 8 && firstRows(run).length === 1);
     expect(runs.filter(Boolean).length).toBeLessThanOrEqual(23);
     await built.lane.time.runUntil(() => built.lane.batcher.isIdle);

@@ -60,6 +60,8 @@ export const errorTable = {
   SLU_INFERENCE_DRAINING: { status: 503, text: 'this server is shutting down; try again' },
   SLU_INFERENCE_REPLICA_LOST: { status: 502, text: 'the replica died twice while answering; try again' },
 
+  SLU_QUARANTINE_UNKNOWN: { status: 404, text: 'no input with digest {digest} is in quarantine' },
+
   SLU_REPLICA_UNKNOWN: { status: 404, text: 'there is no replica {id}' },
   SLU_REPLICA_ENDED: { status: 409, text: 'replica {id} has ended already: it is {state}' },
   SLU_REPLICA_FAILED: { status: 503, text: 'version {version} of model {model} does not start: {reason}' },

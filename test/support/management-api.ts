@@ -1,6 +1,13 @@
 import { ApiKeys, KeyRing, Pepper, roles, type Role } from '#libs/access';
 import { RolloutLedger, Rollouts } from '#libs/control';
-import { ArtifactStore, Endpoints, ModelRegistry, ReplicaSets, type FolderAccess } from '#libs/inference';
+import {
+  ArtifactStore,
+  Endpoints,
+  ModelRegistry,
+  QuarantineLedger,
+  ReplicaSets,
+  type FolderAccess,
+} from '#libs/inference';
 import { createLogger } from '#libs/platform';
 import { trace } from '@opentelemetry/api';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
@@ -58,6 +65,7 @@ export async function managementApi(
       },
     },
   });
+  const quarantine = new QuarantineLedger({ database, log });
   const refusals = new RefusalLog({ database, log });
   let isDraining = false;
   const app = await createServer(
@@ -66,6 +74,7 @@ export async function managementApi(
       endpoints,
       replicaSets,
       rollouts,
+      quarantine,
       apiKeys,
       keyRing,
       refusals,
@@ -91,6 +100,7 @@ export async function managementApi(
     [Symbol.asyncDispose]: async () => {
       await app.close();
       await refusals[Symbol.asyncDispose]();
+      await quarantine[Symbol.asyncDispose]();
       keyRing[Symbol.dispose]();
       await db[Symbol.asyncDispose]();
       await rm(folder, { recursive: true, force: true });
