@@ -144,6 +144,11 @@ export class InferenceService implements AsyncDisposable {
     return !this.isDraining && this.settings.state.isSettled((key) => this.lanes.find(key)?.pool.hasAnswered ?? false);
   }
 
+  /** By the clock that queues go by. */
+  nowMs(): number {
+    return this.clock.monotonicMs();
+  }
+
   hasReadyReplica(versionKey: string): boolean {
     return (this.lanes.find(versionKey)?.pool.upCount ?? 0) > 0;
   }
