@@ -7,6 +7,7 @@ import {
   InferenceService,
   ModelRegistry,
   OutcomeCounters,
+  QuarantineLedger,
   RecordSpool,
   registerInferenceMetrics,
   replicaOpener,
@@ -50,7 +51,8 @@ export async function assemble(
   const apiKeys = new ApiKeys({ database, pepper, afterChange: (id) => keyRing.refresh(id) });
   const management = manage(config, database, stack);
   const state = stack.use(new ServingState({ database, log }));
-  const inference = await serve(config, { database, log, telemetry, state }, stack);
+  const quarantine = stack.use(new QuarantineLedger({ database, log }));
+  const inference = await serve(config, { database, log, telemetry, state, quarantine }, stack);
   const { endpoints, replicaSets } = management;
   const loading = new EndpointLoading({
     database,
@@ -63,7 +65,7 @@ export async function assemble(
   await management.registry
     .sweep()
     .catch((err: unknown) => log.warn({ err }, 'the artifact folder could not be swept'));
-  const feed = stack.use(new ChangeFeed(databaseUrl, `${service}-feed`, both(keyRing, state, log)));
+  const feed = stack.use(new ChangeFeed(databaseUrl, `${service}-feed`, followers(keyRing, state, quarantine, log)));
   await feed.start();
   return {
     ...management,
@@ -73,6 +75,7 @@ export async function assemble(
     state,
     inference,
     loading,
+    quarantine,
     prometheusText: () => telemetry.prometheusText(),
     tracer: telemetry.tracer,
     log,
@@ -110,11 +113,12 @@ interface ServingParts {
   log: Logger;
   telemetry: Telemetry;
   state: ServingState;
+  quarantine: QuarantineLedger;
 }
 
 async function serve(
   config: SluiceConfig,
-  { database, log, telemetry, state }: ServingParts,
+  { database, log, telemetry, state, quarantine }: ServingParts,
   stack: AsyncDisposableStack,
 ): Promise<InferenceService> {
   const counters = stack.use(new OutcomeCounters({ database, log }));
@@ -126,6 +130,7 @@ async function serve(
       counters,
       recorder,
       log,
+      quarantine: quarantine.quarantine,
       openReplica: replicaOpener(),
       // Without a collector nobody would see the spans, and requests need not pay for them.
       tracer: config.otlpEndpoint === undefined ? undefined : telemetry.tracer,
@@ -145,21 +150,24 @@ export function folderAccess({ artifactRoots, host }: Pick<SluiceConfig, 'artifa
   };
 }
 
-function both(keyRing: KeyRing, state: ServingState, log: Logger): ChangeFeedListener {
+function followers(
+  keyRing: KeyRing,
+  state: ServingState,
+  quarantine: QuarantineLedger,
+  log: Logger,
+): ChangeFeedListener {
+  const all = [keyRing, state, quarantine];
   return {
     onChange(change) {
-      keyRing.onChange(change);
-      state.onChange(change);
+      for (const follower of all) follower.onChange(change);
     },
     onConnected() {
       log.info('changes are followed');
-      keyRing.onConnected();
-      state.onConnected();
+      for (const follower of all) follower.onConnected();
     },
     onLost(reason) {
       log.warn({ reason }, 'changes are not followed; serving goes on with what is known');
-      keyRing.onLost();
-      state.onLost();
+      for (const follower of all) follower.onLost();
     },
   };
 }

@@ -62,6 +62,8 @@ export {
   type InferOutcome,
   type InferProtocol,
 } from './inference-service.js';
+export type { QuarantinedInput } from './quarantine.js';
+export { QuarantineLedger } from './quarantine-ledger.js';
 export { OutcomeCounters, type OutcomeCountersSettings } from './outcome-counters.js';
 export { RecordSpool, type RecordSpoolSettings } from './record-spool.js';
 export type { OpenReplica } from './inference-service-lanes.js';

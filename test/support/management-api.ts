@@ -5,6 +5,7 @@ import {
   EndpointLoading,
   Endpoints,
   ModelRegistry,
+  QuarantineLedger,
   ReplicaSets,
   type FolderAccess,
 } from '#libs/inference';
@@ -73,6 +74,7 @@ export async function managementApi(
       },
     },
   });
+  const quarantine = new QuarantineLedger({ database, log });
   const refusals = new RefusalLog({ database, log });
   let isDraining = false;
   const registry = new ModelRegistry(database, store, replicaSets);
@@ -83,6 +85,7 @@ export async function managementApi(
       endpoints,
       replicaSets,
       rollouts,
+      quarantine,
       apiKeys,
       keyRing,
       refusals,
@@ -114,6 +117,7 @@ export async function managementApi(
     [Symbol.asyncDispose]: async () => {
       await app.close();
       await refusals[Symbol.asyncDispose]();
+      await quarantine[Symbol.asyncDispose]();
       keyRing[Symbol.dispose]();
       await db[Symbol.asyncDispose]();
       await rm(folder, { recursive: true, force: true });

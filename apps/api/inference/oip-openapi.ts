@@ -26,6 +26,7 @@ const inferHeaders = {
     description: 'The arm of the route that the request was in; `pinned` when the path names a version.',
     schema: text(),
   },
+  'sluice-cache': { description: '`hit` when the answer was stored and no model ran for it.', schema: text() },
   traceparent: { description: 'W3C trace context of this request.', schema: text() },
 };
 const inferParameters = [
@@ -87,7 +88,7 @@ function infer(id: string, parameters: object[]): object {
           headers,
           content: { ...content, ...binary },
         },
-        ...failing(...bodyFailures, 401, 403, 404, 429, 500, 502, 503, 504),
+        ...failing(...bodyFailures, 401, 403, 404, 422, 429, 500, 502, 503, 504),
       },
     },
   };

@@ -126,6 +126,7 @@ function inferRoutes(scope: FastifyInstance, { inference }: OipRoutesOptions, on
       requestId: reply.getHeader('sluice-request-id') as string,
       stickyKey: headers['sluice-sticky-key'] as string | undefined,
       keyId: req.oipKeyId,
+      tenant: req.oipKeyId,
       traceparent: headers['traceparent'] as string | undefined,
       caller: callerOf(req.raw.socket),
     });
@@ -148,6 +149,7 @@ function sendOutcome(
   const { payload, error, version, arm } = outcome;
   reply.header('traceparent', outcome.traceparent);
   if (version !== undefined) reply.header('sluice-model-version', version).header('sluice-arm', arm);
+  if (outcome.isCached === true) reply.header('sluice-cache', 'hit');
   if (payload === undefined) {
     sendOipError(reply, error ?? sluiceError('SLU_INTERNAL'));
     return;
