@@ -1,7 +1,8 @@
 import { modelServerSpawner, ReplicaSupervisor, spawnByFormat } from '#libs/inference';
-import { createLogger, serviceLog, type SluiceConfig } from '#libs/platform';
+import { secondsToMs } from '#libs/kernel';
+import { createLogger, grantedProcessors, serviceLog, type SluiceConfig } from '#libs/platform';
 import { ChangeFeed, type Database } from '#libs/store';
-import { availableParallelism, hostname } from 'node:os';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -41,12 +42,18 @@ export async function startSupervisor(
     spawnReplica: spawnByFormat({
       onnx: modelServerSpawner({
         entryPath: fileURLToPath(new URL('../../model-server/main.js', import.meta.url)),
-        // The API, PostgreSQL and other models share the machine.
-        threads: Math.max(1, Math.floor(availableParallelism() / 2)),
+        times: config.replicas,
         env: serverEnv,
         onLine,
       }),
     }),
+    // The API, PostgreSQL and other models share the machine.
+    threads: Math.max(1, Math.floor(grantedProcessors() / 2)),
+    times: {
+      startDeadlineMs: secondsToMs(config.replicas.startDeadlineSeconds),
+      livenessMs: secondsToMs(config.replicas.livenessSeconds),
+      drainDeadlineMs: secondsToMs(config.replicas.drainDeadlineSeconds),
+    },
     onProblem: (problem) => logger.warn({ problem }, 'model servers'),
   });
   const reconcile = (): void =>
