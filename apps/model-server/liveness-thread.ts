@@ -1,4 +1,4 @@
-import { rmSync } from 'node:fs';
+import { chmodSync, rmSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { parentPort, workerData } from 'node:worker_threads';
 import type { LivenessSettings } from './liveness.js';
@@ -32,5 +32,9 @@ const server = createServer((req, res) => {
   res.writeHead(hang === undefined ? 200 : 503, { 'content-type': 'application/json', connection: 'close' });
   res.end(JSON.stringify(content));
 });
+const ownerOnly = 0o600;
 rmSync(socketPath, { force: true });
-server.listen(socketPath, () => parentPort?.postMessage('listening'));
+server.listen(socketPath, () => {
+  chmodSync(socketPath, ownerOnly);
+  parentPort?.postMessage('listening');
+});

@@ -13,7 +13,7 @@ export interface LivenessSettings {
 }
 
 const beatEveryMs = 250;
-/** It holds a small HTTP server and nothing else. */
+/** It holds a small HTTP server and nothing else; that is still about 11 MiB. */
 const threadMemory = { maxOldGenerationSizeMb: 16, maxYoungGenerationSizeMb: 2, stackSizeMb: 1 };
 
 /**
@@ -27,7 +27,9 @@ export async function startLiveness(mark: ProgressMark, settings: LivenessSettin
   const thread = new Worker(new URL('./liveness-thread.js', import.meta.url), {
     workerData,
     resourceLimits: threadMemory,
-    stdout: false,
+    // The options of this process are for its serving thread.
+    execArgv: [],
+    env: {},
   });
   await once(thread, 'message');
   // A process whose liveness nobody can ask for any more is replaced by whoever asks; it need not go down here.

@@ -4,7 +4,7 @@ import { type LivenessSettings, startLiveness } from './liveness.js';
 import { ModelHttp } from './model-http.js';
 import { ProgressMark } from './progress-mark.js';
 import { RunTrace } from './run-trace.js';
-import { listenOnSocket, withPrivateFiles } from './unix-socket.js';
+import { listenOnSocket } from './unix-socket.js';
 
 /** How this process ends, for whoever started it. */
 const exitCodes = { done: 0, failure: 1, wrongSettings: 2, loadFailure: 3 } as const;
@@ -97,22 +97,23 @@ async function main(): Promise<void> {
 
   try {
     await listenOnSocket(http.server, settings.socketPath);
-    const { liveness } = settings;
-    if (liveness !== undefined) await withPrivateFiles(() => startLiveness(mark, liveness));
   } catch (error) {
     return fail(`cannot listen on ${settings.socketPath}: ${messageOf(error)}`, exitCodes.wrongSettings);
   }
+  const { liveness } = settings;
   try {
-    const model = await OnnxModel.load(settings);
+    // Both at once: the thread takes as long to start as a small model to load.
+    const [model] = await Promise.all([
+      OnnxModel.load(settings),
+      liveness === undefined ? undefined : startLiveness(mark, liveness),
+    ]);
     const { runtime } = model;
     for (const fallback of runtime.fallbacks)
       process.stderr.write(`${fallback}; it runs on ${runtime.providers.join(', ')}\n`);
     http.serve(model);
-    tellParent({
-      kind: 'ready',
-      runtime,
-      ...(settings.liveness !== undefined && { livenessSocket: settings.liveness.socketPath }),
-    });
+    // Loading blocked this thread, and whoever hears that it is ready may ask at once whether it lives.
+    mark.beat();
+    tellParent({ kind: 'ready', runtime, ...(liveness !== undefined && { livenessSocket: liveness.socketPath }) });
   } catch (error) {
     fail(messageOf(error), error instanceof ModelLoadFailure ? exitCodes.loadFailure : exitCodes.failure);
   }

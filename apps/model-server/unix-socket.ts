@@ -8,25 +8,18 @@ const notForOthers = 0o177;
 export async function listenOnSocket(server: Server, socketPath: string): Promise<void> {
   const earlier = await lstat(socketPath).catch(() => undefined);
   if (earlier?.isSocket() === true) await unlink(socketPath);
-  await withPrivateFiles(
-    () =>
-      new Promise<void>((resolve, reject) => {
-        server.once('error', reject);
-        server.listen(socketPath, () => {
-          server.off('error', reject);
-          resolve();
-        });
-      }),
-  );
-  await chmod(socketPath, ownerOnly);
-}
-
-/** Files that are made meanwhile are the owner's alone: the mask closes the moment between creation and change of mode. */
-export async function withPrivateFiles<T>(work: () => Promise<T>): Promise<T> {
+  // The mask closes the moment between the file's creation and the change of its mode.
   const mask = process.umask(notForOthers);
   try {
-    return await work();
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject);
+      server.listen(socketPath, () => {
+        server.off('error', reject);
+        resolve();
+      });
+    });
   } finally {
     process.umask(mask);
   }
+  await chmod(socketPath, ownerOnly);
 }
