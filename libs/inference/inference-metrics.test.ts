@@ -48,6 +48,15 @@ it('shows each arm and each version by plain numbers, read when somebody asks', 
     service: { inFlight: 3, lanes } as never,
     recorder: { bufferedRecords: 4 } as never,
     spool: { size: { bytes: 5, batches: 1 }, droppedBatches: 6 } as never,
+    state: {
+      snapshot: {
+        replicas: new Map([
+          ['tone/1', { places: [{ model: 'tone', version: '1', residentBytes: 7 }, { residentBytes: 8 }, {}] }],
+          ['tone/2', { places: [] }],
+        ]),
+      } as never,
+      replicaEnds: [{ model: 'tone', version: '1', cause: 'memory', count: 9 }],
+    },
   });
   const { resourceMetrics } = await reader.collect();
   const shown = new Map<string, unknown[]>();
@@ -67,5 +76,7 @@ it('shows each arm and each version by plain numbers, read when somebody asks', 
   expect(shown.get('sluice_inference_records_buffered')).toEqual([[{}, 4]]);
   expect(shown.get('sluice_inference_spool_bytes')).toEqual([[{}, 5]]);
   expect(shown.get('sluice_inference_spool_dropped_batches')).toEqual([[{}, 6]]);
+  expect(shown.get('sluice_inference_replica_resident_bytes')).toEqual([[{ model: 'tone', version: '1' }, 15]]);
+  expect(shown.get('sluice_inference_replica_ends')).toEqual([[{ model: 'tone', version: '1', cause: 'memory' }, 9]]);
   await provider.shutdown();
 });
