@@ -1,7 +1,8 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { appendAudit } from '#libs/audit';
 import { sluiceError } from '#libs/kernel';
-import { ReplicaEntity, ReplicaSetEntity, type Database, type Tx } from '#libs/store';
+import { ModelVersionEntity, ReplicaEntity, ReplicaSetEntity, type Database, type Tx } from '#libs/store';
+import type { Manifest } from './manifest.js';
 
 export interface VersionRef {
   model: string;
@@ -35,6 +36,12 @@ export interface ReplicaSetView extends VersionRef {
 const lookEveryMs = 200;
 /** So many starts in a row that never became ready count as "this version does not start". */
 const failedStartsLimit = 3;
+
+/** `instances.count` of the version's manifest, or 1: how many replicas it gets when nobody says otherwise. */
+export async function replicaCountOf(tx: Tx, { model, version }: VersionRef): Promise<number> {
+  const found = await tx.findOneBy(ModelVersionEntity, { model, version });
+  return (found?.manifest as Partial<Manifest> | undefined)?.instances?.count ?? 1;
+}
 
 /** How many replicas each version shall have, and how many there are. The supervisor makes the one into the other. */
 export class ReplicaSets {

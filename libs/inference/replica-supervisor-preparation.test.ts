@@ -49,9 +49,17 @@ function startLife(process: ReplicaProcess): { life: ReplicaLife; rows: ReplicaR
     host: 'here',
     ledger,
     spawn: () => process,
-    times: { startDeadlineMs, drainGraceMs: 0, drainDeadlineMs: 1_000 },
+    times: {
+      startDeadlineMs,
+      drainGraceMs: 0,
+      drainDeadlineMs: 1_000,
+      memoryRowMs: 1_000,
+      watchEveryMs: 1_000,
+      livenessMs: 1_000,
+    },
     onReady: () => undefined,
     onDeath: (_life, reason) => reason,
+    onMemoryLimit: () => undefined,
   });
   return { life, rows };
 }

@@ -196,3 +196,38 @@ it('lets the last replica of a wanted version carry on while it drains, until an
   await rows.desire('tone', '1', 0);
   await vi.waitFor(() => expect(readyIds()).toEqual([]));
 });
+
+it('counts each end of a replica once, by its cause, whether it was announced or found by a read of everything', async () => {
+  await using db = await freshDatabase();
+  const rows = new ServingRowsWriter(db.database);
+  await rows.version('tone', '1');
+  const database = await Database.connect({ url: db.url, applicationName: 'follower', poolSize: 2 });
+  // Without a feed: the test announces what it wants announced.
+  await using state = new ServingState({ database, log, refreshEveryMs: 60_000 });
+  const earlier = await rows.replica('tone', '1');
+  await end(earlier, 'crash');
+  const [announced, found] = [await rows.replica('tone', '1'), await rows.replica('tone', '1')];
+  const newest = await rows.replica('tone', '1');
+  await state.load();
+  expect([...state.replicaEnds]).toEqual([]);
+  await end(announced, 'memory');
+  state.onChange({ table: 'replicas', key: announced });
+  state.onChange({ table: 'replicas', key: announced });
+  await vi.waitFor(() => expect([...state.replicaEnds]).toMatchObject([{ cause: 'memory', count: 1 }]));
+  for (const id of [found, newest]) await end(id, 'liveness');
+  await state.load();
+  await state.load();
+  const counted = [
+    { model: 'tone', version: '1', cause: 'memory', count: 1 },
+    { model: 'tone', version: '1', cause: 'liveness', count: 2 },
+  ];
+  expect([...state.replicaEnds]).toEqual(counted);
+  await database[Symbol.asyncDispose]();
+
+  async function end(id: string, cause: string): Promise<void> {
+    await db.database.query(`UPDATE replicas SET state = 'failed', cause = $2, ended_at = now() WHERE id = $1`, [
+      id,
+      cause,
+    ]);
+  }
+});

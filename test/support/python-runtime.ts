@@ -59,7 +59,6 @@ export async function startServer(
     runtimeFolder,
     environments: new PythonEnvironments({ toolsFolder: socketFolder, env: {} }),
     interpreter,
-    threads: 1,
     env: { PATH: globalThis.process.env['PATH'] ?? '', HOME: globalThis.process.env['HOME'] ?? '/' },
     onLine: (line) => lines.push(line),
   })({
@@ -70,6 +69,7 @@ export async function startServer(
     socketPath,
     manifest,
     ordinal: 0,
+    threads: 1,
   });
   const failure = await Promise.race([process.ready.then(() => undefined), process.ended]);
   return {

@@ -6,9 +6,10 @@ import {
   spawnByFormat,
   type SpawnReplica,
 } from '#libs/inference';
-import { createLogger, serviceLog, type SluiceConfig } from '#libs/platform';
+import { secondsToMs } from '#libs/kernel';
+import { createLogger, grantedProcessors, serviceLog, type SluiceConfig } from '#libs/platform';
 import { ChangeFeed, type Database } from '#libs/store';
-import { availableParallelism, hostname } from 'node:os';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -41,8 +42,6 @@ export async function startSupervisor(
   );
   const onLine = (line: string, { model, version }: { model: string; version: string }): void =>
     say(`${model}/${version} ${line}`);
-  // The API, PostgreSQL and other models share the machine.
-  const threads = Math.max(1, Math.floor(availableParallelism() / 2));
   const environments = new PythonEnvironments({ toolsFolder: join(config.home, 'tools'), env });
   const runtimeFolder = fileURLToPath(new URL('../../../../apps/python-runtime', import.meta.url));
   const python = (framework: 'torch' | 'tensorflow'): SpawnReplica => {
@@ -52,7 +51,6 @@ export async function startSupervisor(
       runtimeFolder,
       environments,
       interpreter,
-      threads,
       env: serverEnv,
       onLine,
     });
@@ -64,7 +62,7 @@ export async function startSupervisor(
     spawnReplica: spawnByFormat({
       onnx: modelServerSpawner({
         entryPath: fileURLToPath(new URL('../../model-server/main.js', import.meta.url)),
-        threads,
+        times: config.replicas,
         env: serverEnv,
         onLine,
       }),
@@ -73,6 +71,13 @@ export async function startSupervisor(
       'tensorflow-savedmodel': python('tensorflow'),
       keras: python('tensorflow'),
     }),
+    // The API, PostgreSQL and other models share the machine.
+    threads: Math.max(1, Math.floor(grantedProcessors() / 2)),
+    times: {
+      startDeadlineMs: secondsToMs(config.replicas.startDeadlineSeconds),
+      livenessMs: secondsToMs(config.replicas.livenessSeconds),
+      drainDeadlineMs: secondsToMs(config.replicas.drainDeadlineSeconds),
+    },
     onProblem: (problem) => logger.warn({ problem }, 'model servers'),
   });
   const reconcile = (): void =>
