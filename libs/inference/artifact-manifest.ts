@@ -84,6 +84,7 @@ function refuseWrongShape(manifest: Manifest): void {
     const twice = names.find((name, index) => names.indexOf(name) !== index);
     if (twice !== undefined) throw refused(`${manifestFileName}: ${side}: ${shownName(twice)} appears twice`);
   }
+  refuseUnservable(manifest);
   const wanted = mainFiles[manifest.format];
   if (wanted === undefined) return;
   const main = manifest.files.filter((file) => file.path.toLowerCase().endsWith(wanted));
@@ -91,6 +92,22 @@ function refuseWrongShape(manifest: Manifest): void {
     throw refused(
       `${manifestFileName}: files: format ${manifest.format} needs exactly one ${wanted} file, not ${main.length}`,
     );
+  }
+}
+
+const pythonFormats: readonly ModelFormat[] = ['torchscript', 'torch-export', 'tensorflow-savedmodel', 'keras'];
+
+/** What no replica of the format could ever load. */
+function refuseUnservable({ format, allowCode, inputs, outputs }: Manifest): void {
+  if (allowCode !== undefined && !pythonFormats.includes(format))
+    throw refused(`${manifestFileName}: allowCode: a model of format ${format} carries no code, leave it out`);
+  if (format !== 'torchscript' && format !== 'torch-export') return;
+  for (const [side, specs] of Object.entries({ inputs, outputs })) {
+    const text = specs.find(({ datatype }) => datatype === 'BYTES');
+    if (text !== undefined)
+      throw refused(
+        `${manifestFileName}: ${side}: ${shownName(text.name)} is BYTES, and PyTorch's tensors hold no texts`,
+      );
   }
 }
 

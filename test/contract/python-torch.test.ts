@@ -91,7 +91,7 @@ describe('what is not served', () => {
     ['torchscript/pickle', 'is a Python pickle (torch.save of a module or a state dict), not TorchScript'],
     ['torchscript/state-dict', 'is a Python pickle (torch.save of a module or a state dict), not TorchScript'],
     ['torchscript/old-pickle', 'the .pt file is a Python pickle: save the model with torch.jit.save'],
-    ['torchscript/reader', 'forward() uses aten::from_file, which reaches outside the model'],
+    ['torchscript/reader', 'the code uses from_file, which reaches outside the model'],
     ['torchscript/swapped', 'sluice.json has input left at place 1, but the model has it at place 2'],
     ['torchscript/wrong-output', 'gives output y as FP32 [1,3], but sluice.json declares INT64 [-1,3]'],
     ['torchscript/too-many', 'sluice.json declares 2 inputs, but forward() takes 1'],
