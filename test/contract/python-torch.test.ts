@@ -1,11 +1,7 @@
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import {
-  type ContractModel,
-  type ContractSupport,
-  everything,
-  replicaContract,
-} from '../../libs/inference/ports/replica.contract.js';
+import { type ContractSupport, everything, replicaContract } from '../../libs/inference/ports/replica.contract.js';
+import type { Tensor } from '../../libs/inference/tensor.js';
 import {
   type BuiltModels,
   buildModels,
@@ -29,17 +25,21 @@ afterAll(async () => {
   await models[Symbol.asyncDispose]();
 });
 
-describe.each(['torchscript', 'torch-export'] as const)('%s', (format) => {
-  const shelf = new ServerShelf(
+function shelfOf(format: string): ServerShelf {
+  return new ServerShelf(
     'torch',
     () => interpreter,
     (model) => join(models.folder, format, model),
   );
+}
+
+describe('torchscript', () => {
+  const shelf = shelfOf('torchscript');
   afterAll(async () => {
     await shelf[Symbol.asyncDispose]();
   });
 
-  replicaContract(`a ${format} server`, (model: ContractModel) => shelf.start(model), numbersOnly);
+  replicaContract('a TorchScript server', (model) => shelf.start(model), numbersOnly);
 
   it('reads and answers each numeric datatype as what it is', async () => {
     await using typed = await shelf.start('typed');
@@ -66,6 +66,15 @@ describe.each(['torchscript', 'torch-export'] as const)('%s', (format) => {
       ['INT32', -1, -(2 ** 31)],
     ]);
   });
+});
+
+describe('torch-export', () => {
+  const shelf = shelfOf('torch-export');
+  afterAll(async () => {
+    await shelf[Symbol.asyncDispose]();
+  });
+
+  replicaContract('a torch.export server', (model) => shelf.start(model), numbersOnly);
 
   it("maps inputs by forward()'s names and outputs by a dict's keys, whatever order the manifest has", async () => {
     await using named = await shelf.start('named');
@@ -78,6 +87,20 @@ describe.each(['torchscript', 'torch-export'] as const)('%s', (format) => {
     );
     expect([sum!.name, ...sum!.data]).toEqual(['sum', 11, 22]);
     expect([difference!.name, ...difference!.data]).toEqual(['difference', 9, 18]);
+  });
+
+  it('refuses sizes that it was not exported for, and blames the input', async () => {
+    await using named = await shelf.start('named');
+    const tooMany = ['right', 'left'].map((name): Tensor => ({
+      name,
+      datatype: 'FP32',
+      shape: [9, 2],
+      data: new Float32Array(18),
+    }));
+    await expect(named.replica.infer(tooMany, { timeoutMs: 10_000 })).rejects.toMatchObject({
+      kind: 'model',
+      message: 'inputs[1].shape[0]: is 9, the model was exported for at most 8',
+    });
   });
 });
 
@@ -108,7 +131,6 @@ describe('what is not served', () => {
   it('loads all the others', () => {
     const loaded = Object.keys(reasons).filter((folder) => reasons[folder] === null);
     expect(loaded.toSorted()).toEqual([
-      'torch-export/bounded',
       'torch-export/broken',
       'torch-export/dense',
       'torch-export/identity',
