@@ -290,20 +290,21 @@ export class ReplicaSupervisor implements AsyncDisposable {
    * never fits would be replaced for ever, so there is a pause in between.
    */
   private relieve(group: VersionGroup): void {
-    if (this.isStopping || group.memoryTimer !== undefined) return;
-    const [next] = group.overLimit;
-    if (next === undefined) return;
-    const [life, reason] = next;
-    group.overLimit.delete(life);
+    if (this.isStopping || group.memoryTimer !== undefined || group.overLimit.size === 0) return;
     group.memoryTimer = setTimeout(() => {
       group.memoryTimer = undefined;
       this.relieve(group);
     }, this.times.memoryRestartMs);
-    if (life.state !== 'ready' || group.leaving.has(life)) return;
+    // One more on its way would only take more memory.
+    const isBusy = group.leaving.size > 0 || serving(group).some(({ state }) => state === 'starting');
+    const [next] = group.overLimit;
+    if (isBusy || next === undefined) return;
+    const [life, reason] = next;
+    group.overLimit.delete(life);
+    if (life.state !== 'ready') return;
+    const { model, version } = group.wanted;
     life.explain({ cause: 'memory', reason });
-    this.settings.onProblem?.(
-      `replica ${life.id} of ${group.wanted.model}/${group.wanted.version} ${reason}; it is being replaced`,
-    );
+    this.settings.onProblem?.(`replica ${life.id} of ${model}/${version} ${reason}; it is being replaced`);
     this.letGo(group, life);
     this.adjust(group);
   }
