@@ -1,10 +1,11 @@
 import { ApiKeys } from '#libs/access';
 import { Rollouts } from '#libs/control';
-import { Endpoints, ModelRegistry, ReplicaSets } from '#libs/inference';
+import { Endpoints, ModelRegistry, QuarantineLedger, ReplicaSets } from '#libs/inference';
 import { Module, type DynamicModule } from '@nestjs/common';
 import { EndpointsController } from './endpoints/endpoints.controller.js';
 import { KeysController } from './keys/keys.controller.js';
 import { ModelsController } from './models/models.controller.js';
+import { QuarantineController } from './quarantine/quarantine.controller.js';
 import { Reference, ReferenceController } from './reference/reference.controller.js';
 import { ReplicasController } from './replicas/replicas.controller.js';
 import { RolloutsController } from './rollouts/rollouts.controller.js';
@@ -14,6 +15,7 @@ export interface ManagementParts {
   endpoints: Endpoints;
   replicaSets: ReplicaSets;
   rollouts: Rollouts;
+  quarantine: QuarantineLedger;
   apiKeys: ApiKeys;
   reference: Reference;
 }
@@ -25,6 +27,7 @@ export interface ManagementParts {
     RolloutsController,
     KeysController,
     ReplicasController,
+    QuarantineController,
     ReferenceController,
   ],
 })
@@ -39,6 +42,7 @@ export function appModule(parts: ManagementParts): DynamicModule {
       { provide: Endpoints, useValue: parts.endpoints },
       { provide: ReplicaSets, useValue: parts.replicaSets },
       { provide: Rollouts, useValue: parts.rollouts },
+      { provide: QuarantineLedger, useValue: parts.quarantine },
       { provide: ApiKeys, useValue: parts.apiKeys },
       { provide: Reference, useValue: parts.reference },
     ],

@@ -2,10 +2,12 @@ import { ApiKeys, KeyRing, Pepper } from '#libs/access';
 import { RolloutLedger, Rollouts, RolloutWorkflows, TemporalLink } from '#libs/control';
 import {
   ArtifactStore,
+  EndpointLoading,
   Endpoints,
   InferenceService,
   ModelRegistry,
   OutcomeCounters,
+  QuarantineLedger,
   RecordSpool,
   registerInferenceMetrics,
   replicaOpener,
@@ -49,13 +51,21 @@ export async function assemble(
   const apiKeys = new ApiKeys({ database, pepper, afterChange: (id) => keyRing.refresh(id) });
   const management = manage(config, database, stack);
   const state = stack.use(new ServingState({ database, log }));
-  const inference = await serve(config, { database, log, telemetry, state }, stack);
+  const quarantine = stack.use(new QuarantineLedger({ database, log }));
+  const inference = await serve(config, { database, log, telemetry, state, quarantine }, stack);
+  const { endpoints, replicaSets } = management;
+  const loading = new EndpointLoading({
+    database,
+    endpoints,
+    replicaSets,
+    isUp: (versionKey) => inference.hasReadyReplica(versionKey),
+  });
   await withRetry(() => keyRing.load(), log);
   await state.load();
   await management.registry
     .sweep()
     .catch((err: unknown) => log.warn({ err }, 'the artifact folder could not be swept'));
-  const feed = stack.use(new ChangeFeed(databaseUrl, `${service}-feed`, both(keyRing, state, log)));
+  const feed = stack.use(new ChangeFeed(databaseUrl, `${service}-feed`, followers(keyRing, state, quarantine, log)));
   await feed.start();
   return {
     ...management,
@@ -64,6 +74,8 @@ export async function assemble(
     keyRing,
     state,
     inference,
+    loading,
+    quarantine,
     prometheusText: () => telemetry.prometheusText(),
     tracer: telemetry.tracer,
     log,
@@ -101,11 +113,12 @@ interface ServingParts {
   log: Logger;
   telemetry: Telemetry;
   state: ServingState;
+  quarantine: QuarantineLedger;
 }
 
 async function serve(
   config: SluiceConfig,
-  { database, log, telemetry, state }: ServingParts,
+  { database, log, telemetry, state, quarantine }: ServingParts,
   stack: AsyncDisposableStack,
 ): Promise<InferenceService> {
   const counters = stack.use(new OutcomeCounters({ database, log }));
@@ -117,6 +130,7 @@ async function serve(
       counters,
       recorder,
       log,
+      quarantine: quarantine.quarantine,
       openReplica: replicaOpener(),
       // Without a collector nobody would see the spans, and requests need not pay for them.
       tracer: config.otlpEndpoint === undefined ? undefined : telemetry.tracer,
@@ -136,21 +150,24 @@ export function folderAccess({ artifactRoots, host }: Pick<SluiceConfig, 'artifa
   };
 }
 
-function both(keyRing: KeyRing, state: ServingState, log: Logger): ChangeFeedListener {
+function followers(
+  keyRing: KeyRing,
+  state: ServingState,
+  quarantine: QuarantineLedger,
+  log: Logger,
+): ChangeFeedListener {
+  const all = [keyRing, state, quarantine];
   return {
     onChange(change) {
-      keyRing.onChange(change);
-      state.onChange(change);
+      for (const follower of all) follower.onChange(change);
     },
     onConnected() {
       log.info('changes are followed');
-      keyRing.onConnected();
-      state.onConnected();
+      for (const follower of all) follower.onConnected();
     },
     onLost(reason) {
       log.warn({ reason }, 'changes are not followed; serving goes on with what is known');
-      keyRing.onLost();
-      state.onLost();
+      for (const follower of all) follower.onLost();
     },
   };
 }

@@ -6,6 +6,8 @@ export interface BatchFailure {
   kind: 'model' | 'rows' | 'lost' | 'timeout';
   /** What a request gets that cannot be helped. */
   error: SluiceError;
+  /** Something had reached the replica when it went: it may have died of it. */
+  isDeath?: boolean;
 }
 
 const longestProblem = 300;
@@ -15,7 +17,11 @@ export function failureOf(error: unknown, timeoutMs: number): BatchFailure {
   if (error instanceof ReplicaFailure) {
     switch (error.kind) {
       case 'lost':
-        return { kind: 'lost', error: sluiceError('SLU_INFERENCE_REPLICA_LOST', {}, { cause: error }) };
+        return {
+          kind: 'lost',
+          error: sluiceError('SLU_INFERENCE_REPLICA_LOST', {}, { cause: error }),
+          isDeath: isDeath(error),
+        };
       case 'timeout':
         return {
           kind: 'timeout',
@@ -35,4 +41,11 @@ function modelFailed(failure: ReplicaFailure): SluiceError {
     { problem: failure.message.slice(0, longestProblem) },
     { cause: failure },
   );
+}
+
+/** How a connection ends under a call. One that never came about, or that we closed, says nothing about the input. */
+const cutOff: ReadonlySet<unknown> = new Set(['UND_ERR_SOCKET', 'ECONNRESET', 'EPIPE']);
+
+function isDeath({ cause }: ReplicaFailure): boolean {
+  return cause instanceof Error && cutOff.has((cause as { code?: unknown }).code);
 }

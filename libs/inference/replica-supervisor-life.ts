@@ -47,22 +47,23 @@ export class ReplicaLife {
   /** When it became ready, on the monotonic clock. */
   readyAtMs: number | undefined;
   private readonly process: ReplicaProcess;
-  private readonly startTimer: NodeJS.Timeout;
+  private startTimer: NodeJS.Timeout | undefined;
   private readonly ended: Promise<void>;
   private watch: ReplicaWatch | undefined;
   /** Why it was killed, or is to be replaced, by whoever watches it. */
   private verdict: EndReason | undefined;
+  /** What it waits for before it is started. */
+  private preparation: string | undefined;
   private residentBytes: number | undefined;
   private memoryRowAtMs = -Infinity;
   private draining: Promise<void> | undefined;
 
   constructor(private readonly settings: LifeSettings) {
-    const { launch, spawn, times } = settings;
+    const { launch, spawn } = settings;
     this.process = spawnSafely(spawn, launch);
-    this.startTimer = setTimeout(
-      () => this.condemn({ cause: 'start-deadline', reason: `was not ready after ${times.startDeadlineMs / 1_000} s` }),
-      times.startDeadlineMs,
-    );
+    this.preparation = this.process.preparation;
+    if (this.process.prepared === undefined) this.beginStart();
+    else void this.process.prepared.then(() => this.endPreparation());
     void this.record('starting');
     void this.process.ready.then(() => this.becomeReady());
     this.ended = this.process.ended.then((reason) => this.end(reason));
@@ -106,6 +107,22 @@ export class ReplicaLife {
     }, drainDeadlineMs);
     await this.ended;
     clearTimeout(killTimer);
+  }
+
+  private endPreparation(): void {
+    // It may have failed, or been asked to go, or be ready already.
+    if (this.state !== 'starting' || this.process.pid === undefined) return;
+    this.preparation = undefined;
+    this.beginStart();
+    void this.record('starting');
+  }
+
+  private beginStart(): void {
+    const { startDeadlineMs } = this.settings.times;
+    this.startTimer = setTimeout(
+      () => this.condemn({ cause: 'start-deadline', reason: `was not ready after ${startDeadlineMs / 1_000} s` }),
+      startDeadlineMs,
+    );
   }
 
   private becomeReady(): void {
@@ -178,7 +195,7 @@ export class ReplicaLife {
       address: this.process.address ?? `unix:${socketPath}`,
       pid: this.process.pid ?? null,
       state,
-      reason: this.verdict === undefined || this.verdict.reason === '' ? null : this.verdict.reason,
+      reason: this.verdict?.reason || this.preparation || null,
       cause: this.verdict?.cause ?? null,
       runtime: this.process.runtime ?? null,
       residentBytes: this.residentBytes ?? null,

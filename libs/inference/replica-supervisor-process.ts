@@ -26,6 +26,10 @@ export interface ReplicaProcess {
   readonly pid: number | undefined;
   /** Where it answers, when that is not the socket of its launch. */
   readonly address?: string | undefined;
+  /** What has to be done before it can start at all, in a sentence for its row. */
+  readonly preparation?: string | undefined;
+  /** Resolves when that is done; only then the time for the start begins. */
+  readonly prepared?: Promise<void> | undefined;
   /** Resolves when the model is loaded and warmed. */
   readonly ready: Promise<void>;
   /** What it says of itself when it is ready, if it says anything. */

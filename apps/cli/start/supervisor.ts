@@ -1,4 +1,11 @@
-import { modelServerSpawner, ReplicaSupervisor, spawnByFormat } from '#libs/inference';
+import {
+  modelServerSpawner,
+  PythonEnvironments,
+  pythonServerSpawner,
+  ReplicaSupervisor,
+  spawnByFormat,
+  type SpawnReplica,
+} from '#libs/inference';
 import { secondsToMs } from '#libs/kernel';
 import { createLogger, grantedProcessors, serviceLog, type SluiceConfig } from '#libs/platform';
 import { ChangeFeed, type Database } from '#libs/store';
@@ -35,6 +42,19 @@ export async function startSupervisor(
   );
   const onLine = (line: string, { model, version }: { model: string; version: string }): void =>
     say(`${model}/${version} ${line}`);
+  const environments = new PythonEnvironments({ toolsFolder: join(config.home, 'tools'), env });
+  const runtimeFolder = fileURLToPath(new URL('../../../../apps/python-runtime', import.meta.url));
+  const python = (framework: 'torch' | 'tensorflow'): SpawnReplica => {
+    const interpreter = env[`SLUICE_PYTHON_${framework.toUpperCase()}`] || undefined;
+    return pythonServerSpawner({
+      framework,
+      runtimeFolder,
+      environments,
+      interpreter,
+      env: serverEnv,
+      onLine,
+    });
+  };
   const supervisor = new ReplicaSupervisor({
     database,
     host: `${hostname()}:${config.home}`,
@@ -46,6 +66,10 @@ export async function startSupervisor(
         env: serverEnv,
         onLine,
       }),
+      torchscript: python('torch'),
+      'torch-export': python('torch'),
+      'tensorflow-savedmodel': python('tensorflow'),
+      keras: python('tensorflow'),
     }),
     // The API, PostgreSQL and other models share the machine.
     threads: Math.max(1, Math.floor(grantedProcessors() / 2)),
