@@ -44,6 +44,8 @@ export type { FolderAccess } from './artifact-folder.js';
 export { ArtifactStore, type ArtifactStoreSettings } from './artifact-store.js';
 export { ModelRegistry, type ModelVersionView, type Registration } from './model-registry.js';
 export { ReplicaSupervisor, type ReplicaSupervisorSettings } from './replica-supervisor.js';
+export { PythonEnvironments } from './python-environment.js';
+export { pythonServerSpawner } from './python-spawner.js';
 export {
   modelServerSpawner,
   type ReplicaLaunch,
