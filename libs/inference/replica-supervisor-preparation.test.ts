@@ -49,8 +49,16 @@ function startLife(process: ReplicaProcess): { life: ReplicaLife; rows: ReplicaR
     host: 'here',
     ledger,
     spawn: () => process,
-    times: { startDeadlineMs, drainGraceMs: 0, drainDeadlineMs: 1_000 },
+    times: {
+      memoryRowMs: 1_000,
+      watchEveryMs: 1_000,
+      livenessMs: 10_000,
+      startDeadlineMs,
+      drainGraceMs: 0,
+      drainDeadlineMs: 1_000,
+    },
     onReady: () => undefined,
+    onMemoryLimit: () => undefined,
     onDeath: (_life, reason) => reason,
   });
   return { life, rows };
