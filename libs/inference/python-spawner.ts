@@ -4,7 +4,13 @@ import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { gibibytes } from '#libs/kernel';
 import { type PythonEnvironments, type PythonFramework } from './python-environment.js';
-import type { ReplicaLaunch, ReplicaProcess, SpawnReplica } from './replica-supervisor-process.js';
+import {
+  askLiveness,
+  type LivenessAnswer,
+  type ReplicaLaunch,
+  type ReplicaProcess,
+  type SpawnReplica,
+} from './replica-supervisor-process.js';
 
 export type PythonFrameworkName = 'torch' | 'tensorflow';
 
@@ -75,6 +81,11 @@ class PythonServerProcess implements ReplicaProcess {
 
   get pid(): number | undefined {
     return this.child?.pid;
+  }
+
+  // The thread that runs the model is not the one that answers this.
+  askLiveness(timeoutMs: number): Promise<LivenessAnswer> {
+    return askLiveness(this.launch.socketPath, timeoutMs);
   }
 
   terminate(): void {
