@@ -3,9 +3,11 @@ import { ReplicaFailure } from './ports/replica.js';
 
 export interface BatchFailure {
   /** `rows`: the model answered, but not with one row for each row it was given. */
-  kind: 'model' | 'rows' | 'lost' | 'timeout';
+  kind: 'model' | 'rows' | 'lost' | 'overload' | 'timeout';
   /** What a request gets that cannot be helped. */
   error: SluiceError;
+  /** When an overloaded replica wants to be asked again. */
+  retryAfterSeconds?: number | undefined;
 }
 
 const longestProblem = 300;
@@ -16,6 +18,12 @@ export function failureOf(error: unknown, timeoutMs: number): BatchFailure {
     switch (error.kind) {
       case 'lost':
         return { kind: 'lost', error: sluiceError('SLU_INFERENCE_REPLICA_LOST', {}, { cause: error }) };
+      case 'overload':
+        return {
+          kind: 'overload',
+          error: sluiceError('SLU_INFERENCE_REPLICA_LOST', {}, { cause: error }),
+          retryAfterSeconds: error.retryAfterSeconds,
+        };
       case 'timeout':
         return {
           kind: 'timeout',

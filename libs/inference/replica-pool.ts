@@ -88,11 +88,13 @@ export class ReplicaPool implements AsyncDisposable {
 
   /** The least busy replica with room, or undefined. */
   claim(claim: Claim): PooledReplica | undefined {
-    const limit = claim === 'ahead' ? this.runsPerReplica : 1;
+    const ownLimit = claim === 'ahead' ? this.runsPerReplica : 1;
     let best: PooledReplica | undefined;
     for (const member of this.members.values()) {
       if (!member.isUp || member.isLeaving || member.isTakenAlone) continue;
-      if (member.running >= limit) continue;
+      // A server that runs many at once is idle as long as it has room; a run that is to be alone is alone there as well.
+      const limit = claim === 'alone' ? 1 : (member.replica.mostRuns ?? ownLimit);
+      if (member.running >= limit || member.replica.mostRuns === 0) continue;
       if (best === undefined || member.running < best.running) best = member;
     }
     if (best === undefined) return undefined;
@@ -123,6 +125,7 @@ export class ReplicaPool implements AsyncDisposable {
 
   private enter(place: ReplicaPlace): void {
     const member = new PooledReplica(this.settings.open(place));
+    member.replica.onOut?.(() => this.lose(member));
     this.members.set(place.id, member);
     this.track(this.probe(member));
   }

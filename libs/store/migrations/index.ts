@@ -1,4 +1,5 @@
 import { FirstLight1763900000001 } from './0001-first-light.js';
+import { SecretHeaders1763900000004 } from './0004-secret-headers.js';
 
 /** In order. Forward only, one concern each. */
-export const migrations = [FirstLight1763900000001];
+export const migrations = [FirstLight1763900000001, SecretHeaders1763900000004];
