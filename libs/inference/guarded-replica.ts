@@ -149,7 +149,8 @@ export class GuardedReplica implements Replica {
     judge: (result: T) => CallOutcome = () => 'ok',
   ): Promise<Attempt<T>> {
     const pass = this.breaker.begin();
-    if (pass === undefined) throw new ReplicaFailure('lost', 'nothing is sent to this server for now: its calls failed');
+    if (pass === undefined)
+      throw new ReplicaFailure('lost', 'nothing is sent to this server for now: its calls failed');
     try {
       const result = await send(call);
       const outcome = judge(result);
@@ -234,9 +235,9 @@ export class GuardedReplica implements Replica {
     if (!(error instanceof ReplicaFailure) || this.guard.scrub === undefined) return error;
     const message = this.guard.scrub(error.message);
     if (message === error.message) return error;
-    const { kind, isReplicaAtFault, retryAfterSeconds } = error;
+    const { kind, blame, retryAfterSeconds } = error;
     // Without its cause, whose words may be the same.
-    return new ReplicaFailure(kind, message, { isReplicaAtFault, retryAfterSeconds });
+    return new ReplicaFailure(kind, message, { blame, retryAfterSeconds });
   }
 }
 
@@ -246,5 +247,5 @@ function outcomeOf(error: unknown, call: ReplicaCall, limitMs: number): CallOutc
   // Callers choose how long they wait: one in a hurry must not close the door for the others.
   if (error.kind === 'timeout') return call.timeoutMs < Math.min(limitMs, fairTimeMs) ? 'unknown' : 'failed';
   if (error.kind === 'overload') return 'unknown';
-  return error.isReplicaAtFault ? 'failed' : 'ok';
+  return error.blame === 'input' ? 'ok' : 'failed';
 }

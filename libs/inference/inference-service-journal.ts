@@ -1,7 +1,7 @@
 import { isName, type Clock, type ErrorCode, type SluiceError } from '#libs/kernel';
 import type { Logger } from '#libs/platform';
 import type { Span } from '@opentelemetry/api';
-import type { BatchAnswer } from './batcher-queue.js';
+import type { BatchAnswer } from './batcher-request.js';
 import type { ArmLane, InferAsk, InferOutcome } from './inference-service.js';
 import { answerTraceparent, endInferSpan } from './inference-service-trace.js';
 import type { Outcome } from './outcome-counters.js';
@@ -35,7 +35,9 @@ export class InferenceJournal {
     const endedMs = Date.now();
     const traceparent = answerTraceparent(span, ask.traceparent, ask.requestId);
     const arm = armLane?.arm;
-    armLane?.counter.count(error === undefined ? 'ok' : outcomeOf(error), totalMs, Math.floor(endedMs / 1_000));
+    const isCached = ended.answer?.isCached === true;
+    const outcome = error !== undefined ? outcomeOf(error) : isCached ? 'cached' : 'ok';
+    armLane?.counter.count(outcome, totalMs, Math.floor(endedMs / 1_000));
     const payloadBytes = payload === undefined ? 0 : ask.protocol.bytesOf(payload);
     this.recorder.record(recordOf(ended, payloadBytes, totalMs, endedMs - Math.round(totalMs)));
     if (error !== undefined && error.status >= 500) this.logFailure(error, ask, arm?.version.key);
@@ -44,7 +46,7 @@ export class InferenceJournal {
       const status = statusOf(error);
       endInferSpan(span, { requestId, status, arm: arm?.name, version: arm?.version.key, errorCode: error?.code });
     }
-    return { payload, payloadBytes, error, version: arm?.version.version, arm: arm?.name, traceparent };
+    return { payload, payloadBytes, error, version: arm?.version.version, arm: arm?.name, traceparent, isCached };
   }
 
   // One line per second and code is enough: the records tell of each request. A model's own words may quote its input,
@@ -102,7 +104,11 @@ function noArm(endpoint: string): {
   return { endpoint: isName(endpoint) ? endpoint : '-', name: '-', revision: 0, version: { model: '-', version: '-' } };
 }
 
-const overload: ReadonlySet<ErrorCode> = new Set(['SLU_INFERENCE_QUEUE_FULL', 'SLU_INFERENCE_DRAINING']);
+const overload: ReadonlySet<ErrorCode> = new Set([
+  'SLU_INFERENCE_QUEUE_FULL',
+  'SLU_INFERENCE_OVERUSE',
+  'SLU_INFERENCE_DRAINING',
+]);
 
 /** Whose making a failure is. A version without a ready replica is the arm's failure: its traffic is not answered. */
 export function outcomeOf(error: SluiceError): Outcome {

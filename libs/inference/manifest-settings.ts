@@ -24,24 +24,40 @@ export const onnxSettingsSchema = z.strictObject({
   interOpThreads: z.int().min(1).max(256).optional(),
 });
 
+/** Rows of a batch when the manifest says nothing. */
+export const defaultMaxBatchRows = 64;
+
 /**
  * Dynamic batching. Without a delay a batch leaves as soon as a replica is free. With one, a batch that has none of the
  * preferred sizes waits for more rows, at most so long after its first request came.
  */
-export const batchingSchema = z.strictObject({
-  maxBatchRows: z.int().min(1).max(4_096).optional(),
-  preferredRows: z.array(z.int().min(1).max(4_096)).min(1).max(16).optional(),
-  maxDelayMs: z.number().min(0).max(10_000).optional(),
-});
+export const batchingSchema = z
+  .strictObject({
+    maxBatchRows: z.int().min(1).max(4_096).optional(),
+    preferredRows: z.array(z.int().min(1).max(4_096)).min(1).max(16).optional(),
+    maxDelayMs: z.number().min(0).max(10_000).optional(),
+  })
+  .refine(
+    ({ maxBatchRows = defaultMaxBatchRows, preferredRows = [] }) => preferredRows.every((rows) => rows <= maxBatchRows),
+    {
+      path: ['preferredRows'],
+      message: `has a size above maxBatchRows (${defaultMaxBatchRows} when it is left out), which no batch can reach`,
+    },
+  );
 
 /** Priority 1 is the most urgent; 0, or none, means `defaultPriority`. As in Triton's `dynamic_batching`. */
-export const queueSchema = z.strictObject({
-  maxRequests: z.int().min(1).max(100_000).optional(),
-  priorityLevels: z.int().min(1).max(100).optional(),
-  defaultPriority: z.int().min(1).max(100).optional(),
-  /** For requests that state no timeout of their own. */
-  defaultTimeoutMs: z.int().min(1).max(3_600_000).optional(),
-});
+export const queueSchema = z
+  .strictObject({
+    maxRequests: z.int().min(1).max(100_000).optional(),
+    priorityLevels: z.int().min(1).max(100).optional(),
+    defaultPriority: z.int().min(1).max(100).optional(),
+    /** For requests that state no timeout of their own. */
+    defaultTimeoutMs: z.int().min(1).max(3_600_000).optional(),
+  })
+  .refine(({ priorityLevels = 1, defaultPriority = 1 }) => defaultPriority <= priorityLevels, {
+    path: ['defaultPriority'],
+    message: 'is above priorityLevels (1 when it is left out)',
+  });
 
 /** Equal inputs of one tenant to one version get the stored answer. Off unless it stands here. */
 export const responseCacheSchema = z.strictObject({

@@ -1,5 +1,6 @@
+import { secondsToMs, type Clock } from '#libs/kernel';
 import type { Logger } from '#libs/platform';
-import type { Clock } from '#libs/kernel';
+import { systemTimers, type LaneTimers } from './batcher-timers.js';
 import type { Replica } from './ports/replica.js';
 import type { LiveReplicas } from './serving-state-tables.js';
 
@@ -17,6 +18,11 @@ export interface ReplicaPoolSettings {
   /** Runs that one replica may hold at a time when the next one is sent ahead, which hides the way there and back. */
   runsPerReplica?: number;
   probeEveryMs?: number;
+  /** How long a new replica takes to get a full share beside grown ones; enough runs make it grown earlier. */
+  rampMs?: number;
+  rampRuns?: number;
+  random?: (() => number) | undefined;
+  timers?: LaneTimers | undefined;
   /** Called when there may be room for work that there was not before. */
   onRoom: () => void;
 }
@@ -26,6 +32,10 @@ export type Claim = 'idle' | 'ahead' | 'alone';
 
 const defaultRunsPerReplica = 2;
 const defaultProbeEveryMs = 250;
+const defaultRampMs = secondsToMs(5);
+const defaultRampRuns = 50;
+/** What a replica gets in its first moment: enough to warm up on, too little to be felt. */
+const firstShare = 0.1;
 
 /** One replica as this process sees it. */
 export class PooledReplica {
@@ -36,12 +46,21 @@ export class PooledReplica {
   isLeaving = false;
   /** A run that may kill its replica has it for itself. */
   isTakenAlone = false;
-  probeTimer: NodeJS.Timeout | undefined;
+  /** When it last came up, and how many runs it was given since. */
+  upSinceMs = 0;
+  runs = 0;
+  /** It gets a full share. */
+  isGrown = false;
+  callOffProbe: (() => void) | undefined;
 
   constructor(readonly replica: Replica) {}
 }
 
-/** The replicas of one version: in step with the serving state, least busy first, lost ones out until they answer again. */
+/**
+ * The replicas of one version: in step with the serving state, the less busy of two first, lost ones out until they answer
+ * again. Two random ones and no survey of all (Mitzenmacher: "The Power of Two Choices in Randomized Load Balancing",
+ * IEEE TPDS 2001): several API processes that each see only their own runs do not all fall upon the same replica.
+ */
 export class ReplicaPool implements AsyncDisposable {
   private readonly members = new Map<string, PooledReplica>();
   private readonly unfinished = new Set<Promise<void>>();
@@ -86,21 +105,38 @@ export class ReplicaPool implements AsyncDisposable {
     }
   }
 
-  /** The least busy replica with room, or undefined. */
-  claim(claim: Claim): PooledReplica | undefined {
+  /** A replica with room for such a claim, or undefined. Nothing is claimed yet. */
+  pick(claim: Claim): PooledReplica | undefined {
     const ownLimit = claim === 'ahead' ? this.runsPerReplica : 1;
-    let best: PooledReplica | undefined;
+    let first: PooledReplica | undefined;
+    let more: PooledReplica[] | undefined;
     for (const member of this.members.values()) {
-      if (!member.isUp || member.isLeaving || member.isTakenAlone) continue;
-      // A server that runs many at once is idle as long as it has room; a run that is to be alone is alone there as well.
-      const limit = claim === 'alone' ? 1 : (member.replica.mostRuns ?? ownLimit);
-      if (member.running >= limit || member.replica.mostRuns === 0) continue;
-      if (best === undefined || member.running < best.running) best = member;
+      if (!member.isUp || member.isLeaving || member.isTakenAlone || member.running >= limitOf(member, claim, ownLimit))
+        continue;
+      if (first === undefined) first = member;
+      else (more ??= [first]).push(member);
     }
-    if (best === undefined) return undefined;
-    best.running += 1;
-    best.isTakenAlone = claim === 'alone';
-    return best;
+    return more === undefined ? first : this.lessBusyOfTwo(more);
+  }
+
+  /** To be called at once after `pick`, and followed by one `release`. */
+  take(member: PooledReplica, claim: Claim): void {
+    member.running += 1;
+    member.runs += 1;
+    member.isTakenAlone = claim === 'alone';
+  }
+
+  /**
+   * The part of a full load that a replica may have: below 1 while it is new and others are grown. A cold one answers its
+   * first runs slowly, and whoever is in them waits.
+   */
+  shareOf(member: PooledReplica): number {
+    if (member.isGrown) return 1;
+    const { clock, rampMs = defaultRampMs, rampRuns = defaultRampRuns } = this.settings;
+    const grown = Math.max((clock.monotonicMs() - member.upSinceMs) / rampMs, member.runs / rampRuns);
+    if (grown >= 1) member.isGrown = true;
+    if (member.isGrown || !this.hasGrown()) return 1;
+    return firstShare + (1 - firstShare) * grown;
   }
 
   release(member: PooledReplica): void {
@@ -133,7 +169,7 @@ export class ReplicaPool implements AsyncDisposable {
   private leave(id: string, member: PooledReplica, atOnce = false): void {
     this.members.delete(id);
     member.isLeaving = true;
-    clearTimeout(member.probeTimer);
+    member.callOffProbe?.();
     this.setDown(member);
     if (member.running === 0 || atOnce) this.close(member);
   }
@@ -151,17 +187,34 @@ export class ReplicaPool implements AsyncDisposable {
       return;
     }
     member.isUp = true;
+    member.upSinceMs = this.settings.clock.monotonicMs();
+    member.runs = 0;
+    member.isGrown = false;
     this.hasAnswered = true;
     this.upCount += 1;
     this.settings.onRoom();
   }
 
   private probeLater(member: PooledReplica): void {
-    member.probeTimer = setTimeout(
-      () => this.track(this.probe(member)),
-      this.settings.probeEveryMs ?? defaultProbeEveryMs,
-    );
-    member.probeTimer.unref();
+    const { timers = systemTimers, probeEveryMs = defaultProbeEveryMs } = this.settings;
+    member.callOffProbe = timers.after(probeEveryMs, () => this.track(this.probe(member)));
+  }
+
+  private lessBusyOfTwo(members: readonly PooledReplica[]): PooledReplica {
+    const random = this.settings.random ?? Math.random;
+    const at = Math.floor(random() * members.length);
+    const beside = (at + 1 + Math.floor(random() * (members.length - 1))) % members.length;
+    const [one, other] = [members[at]!, members[beside]!];
+    const [shareOfOne, shareOfOther] = [this.shareOf(one), this.shareOf(other)];
+    // Beside one with a full share, a new one is taken as often as its own share says.
+    if (shareOfOne < shareOfOther) return random() < shareOfOne / 2 ? one : other;
+    if (shareOfOther < shareOfOne) return random() < shareOfOther / 2 ? other : one;
+    return other.running < one.running ? other : one;
+  }
+
+  private hasGrown(): boolean {
+    for (const { isGrown, isUp } of this.members.values()) if (isGrown && isUp) return true;
+    return false;
   }
 
   private setDown(member: PooledReplica): void {
@@ -177,4 +230,11 @@ export class ReplicaPool implements AsyncDisposable {
       .finally(() => this.unfinished.delete(tracked));
     this.unfinished.add(tracked);
   }
+}
+
+// A server that runs many at once is idle as long as it has room. A run that is to be alone is alone there as well.
+function limitOf({ replica }: PooledReplica, claim: Claim, ownLimit: number): number {
+  const { mostRuns } = replica;
+  if (mostRuns === undefined) return ownLimit;
+  return claim === 'alone' ? Math.min(1, mostRuns) : mostRuns;
 }

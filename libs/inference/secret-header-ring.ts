@@ -32,9 +32,7 @@ export class SecretHeaderRing implements SecretHeaderSource, ChangeFeedListener,
   private isClosed = false;
   private retryTimer: NodeJS.Timeout | undefined;
 
-  constructor(
-    private readonly settings: { database: Database; seal: SecretSeal; log: Pick<Logger, 'warn'> },
-  ) {}
+  constructor(private readonly settings: { database: Database; seal: SecretSeal; log: Pick<Logger, 'warn'> }) {}
 
   valuesOf(model: string, version: string): ReadonlyMap<string, string> {
     return this.values.get(versionKey(model, version)) ?? nothing;

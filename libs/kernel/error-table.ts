@@ -49,6 +49,14 @@ export const errorTable = {
     status: 503,
     text: 'too many requests are waiting for {endpoint}; try again in {retryAfterSeconds} s',
   },
+  SLU_INFERENCE_OVERUSE: {
+    status: 429,
+    text: 'too many of your requests are waiting for {endpoint}; try again in {retryAfterSeconds} s',
+  },
+  SLU_INFERENCE_QUARANTINED: {
+    status: 422,
+    text: 'this input has killed the model server twice and is refused until {until}; an operator can lift that: /api/quarantine, digest {digest}',
+  },
   SLU_INFERENCE_TIMEOUT: { status: 504, text: 'the model did not answer within {seconds} s' },
   SLU_INFERENCE_DRAINING: { status: 503, text: 'this server is shutting down; try again' },
   SLU_INFERENCE_REPLICA_LOST: { status: 502, text: 'the replica died twice while answering; try again' },

@@ -21,24 +21,27 @@ export type ReplicaFailureKind =
 
 export interface ReplicaFailureOptions {
   cause?: unknown;
-  /** Of kind `model`, and still no fault of the input: any other would fail as well (wrong credentials, no such model). */
-  isReplicaAtFault?: boolean;
+  /**
+   * Of kind `model`: whose fault it is. `replica` means that any other input would fail as well (wrong credentials, no such
+   * model), `unclear` that it may be either.
+   */
+  blame?: 'input' | 'unclear' | 'replica';
   /** When an overloaded one wants to be asked again. */
   retryAfterSeconds?: number | undefined;
 }
 
 export class ReplicaFailure extends Error {
   override readonly name = 'ReplicaFailure';
-  readonly isReplicaAtFault: boolean;
+  readonly blame: 'input' | 'unclear' | 'replica';
   readonly retryAfterSeconds: number | undefined;
 
   constructor(
     readonly kind: ReplicaFailureKind,
     message: string,
-    { cause, isReplicaAtFault, retryAfterSeconds }: ReplicaFailureOptions = {},
+    { cause, blame, retryAfterSeconds }: ReplicaFailureOptions = {},
   ) {
     super(message, cause === undefined ? undefined : { cause });
-    this.isReplicaAtFault = isReplicaAtFault ?? (kind === 'lost' || kind === 'timeout');
+    this.blame = blame ?? (kind === 'model' ? 'input' : 'replica');
     this.retryAfterSeconds = retryAfterSeconds;
   }
 }

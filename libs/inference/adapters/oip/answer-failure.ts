@@ -25,12 +25,11 @@ export function failureOf(answer: HttpAnswer): ReplicaFailure {
   if (status === 504) return new ReplicaFailure('timeout', text);
   if (status >= 300 && status < 400) {
     const problem = `the server answers with a redirect (${status}), which is never followed`;
-    return new ReplicaFailure('model', problem, { isReplicaAtFault: true });
+    return new ReplicaFailure('model', problem, { blame: 'replica' });
   }
   const fault = replicaFaults[status];
-  if (fault !== undefined)
-    return new ReplicaFailure('model', `the server ${fault}: ${text}`, { isReplicaAtFault: true });
-  return new ReplicaFailure('model', text, { isReplicaAtFault: status >= 500 });
+  if (fault !== undefined) return new ReplicaFailure('model', `the server ${fault}: ${text}`, { blame: 'replica' });
+  return new ReplicaFailure('model', text, { blame: status >= 500 ? 'unclear' : 'input' });
 }
 
 /** @returns whole seconds from now, by either form of the header (RFC 9110, 10.2.3) */

@@ -76,7 +76,7 @@ class Exchange implements Dispatcher.DispatchHandler {
     this.bytes += chunk.length;
     if (this.bytes <= this.mostBytes) return;
     const problem = `the answer has more than ${this.mostBytes} bytes`;
-    this.abort(new ReplicaFailure('model', problem, { isReplicaAtFault: true }));
+    this.abort(new ReplicaFailure('model', problem, { blame: 'replica' }));
   }
 
   onResponseEnd(): void {

@@ -176,7 +176,7 @@ function outputsOf(answer: HttpAnswer, isForeign: boolean): Tensor[] {
   } catch (cause) {
     if (!isSluiceError(cause)) throw cause;
     // What a foreign server sends that nobody can read (a login page, say) is no matter of the input.
-    throw new ReplicaFailure('model', cause.message, { cause, isReplicaAtFault: isForeign });
+    throw new ReplicaFailure('model', cause.message, { cause, blame: isForeign ? 'replica' : 'input' });
   }
 }
 

@@ -123,7 +123,7 @@ export class TfServingReplica implements Replica {
       if (!isSluiceError(cause) && !(cause instanceof SyntaxError)) throw cause;
       throw new ReplicaFailure('model', `the answer cannot be read: ${cause.message}`, {
         cause,
-        isReplicaAtFault: true,
+        blame: 'replica',
       });
     }
   }
