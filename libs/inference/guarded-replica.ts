@@ -5,6 +5,11 @@ import { type Replica, type ReplicaCall, ReplicaFailure, type ReplicaMetadata } 
 import type { RetryBudget } from './retry-budget.js';
 import type { Tensor } from './tensor.js';
 
+export interface HealthProbe extends AsyncDisposable {
+  /** @returns why it is not ready, undefined when it is. Never rejects. */
+  problem(): Promise<string | undefined>;
+}
+
 export interface ReplicaGuardSettings {
   clock: Clock;
   /** Most calls at the same time; more wait in the order of coming, at most their own time. */
@@ -15,8 +20,8 @@ export interface ReplicaGuardSettings {
   /** Shared by all replicas of a version. */
   budget: RetryBudget;
   probeEveryMs: number;
-  /** Asks the server whether it is ready. @returns why not. Never rejects. */
-  probe: () => Promise<string | undefined>;
+  /** Asks the server whether it is ready, and is closed with the replica. */
+  probe: HealthProbe;
   /** Why nothing may be sent there at all, for now: a secret that is not set, say. */
   hindrance?: (() => string | undefined) | undefined;
   /** Takes out of a message what must not be shown. */
@@ -106,7 +111,7 @@ export class GuardedReplica implements Replica {
   async [Symbol.asyncDispose](): Promise<void> {
     clearInterval(this.probeTimer);
     this.listeners.clear();
-    await this.inner[Symbol.asyncDispose]();
+    await Promise.all([this.inner[Symbol.asyncDispose](), this.guard.probe[Symbol.asyncDispose]()]);
   }
 
   /** Waits for a place at the server. @returns the call with the time that is left of it @throws ReplicaFailure */
@@ -219,7 +224,7 @@ export class GuardedReplica implements Replica {
   /** One health check, in the pace of a server that does not answer: less and less often. */
   private async problem(): Promise<string | undefined> {
     const { clock, probeEveryMs, hindrance, probe } = this.guard;
-    const problem = hindrance?.() ?? (await probe());
+    const problem = hindrance?.() ?? (await probe.problem());
     if (problem === undefined) {
       this.failedProbes = 0;
       return undefined;
