@@ -250,7 +250,7 @@ export class GuardedReplica implements Replica {
 function outcomeOf(error: unknown, call: ReplicaCall, limitMs: number): CallOutcome {
   if (call.signal?.aborted === true || !(error instanceof ReplicaFailure)) return 'unknown';
   // Callers choose how long they wait: one in a hurry must not close the door for the others.
-  if (error.kind === 'timeout') return call.timeoutMs < Math.min(limitMs, fairTimeMs) ? 'unknown' : 'failed';
+  if (error.kind === 'timeout') return call.timeoutMs < Math.min(limitMs / 2, fairTimeMs) ? 'unknown' : 'failed';
   if (error.kind === 'overload') return 'unknown';
   return error.blame === 'input' ? 'ok' : 'failed';
 }

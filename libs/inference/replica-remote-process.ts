@@ -20,9 +20,9 @@ function targetOf(
   { manifest, model, version, ordinal }: ReplicaLaunch,
   surroundings: RemoteSurroundings,
 ): RemoteTarget {
-  const { remote, outputs } = manifest;
+  const { remote, inputs, outputs } = manifest;
   if (remote === undefined) throw new Error('the manifest has no section remote');
-  const target = targetsOf({ model, version, outputs, remote }, surroundings)[ordinal];
+  const target = targetsOf({ model, version, inputs, outputs, remote }, surroundings)[ordinal];
   if (target === undefined)
     throw new Error(`the version has ${remote.targets.length} targets, and each is one replica`);
   return target;
