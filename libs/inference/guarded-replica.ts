@@ -213,7 +213,7 @@ export class GuardedReplica implements Replica {
   // Calls that go well are the best health check; only a server without them is asked.
   private async lookAfter(): Promise<void> {
     const { clock, probeEveryMs } = this.guard;
-    if (!this.isIn || this.breaker.state !== 'closed') return;
+    if (!this.isIn || this.breaker.state === 'open') return;
     if (clock.monotonicMs() - this.lastGoodMs < probeEveryMs) return;
     const problem = await this.problem();
     if (problem === undefined || this.failedProbes < failedProbesUntilOut || !this.isIn) return;

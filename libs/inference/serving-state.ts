@@ -67,7 +67,7 @@ export class ServingState implements ChangeFeedListener, AsyncDisposable {
         if (weight <= 0 || hasAnswered(version.key)) continue;
         const newest = this.now.replicas.get(version.key)?.newest;
         // A reason while it starts: a server elsewhere that may stay away for long.
-        if (newest?.state !== 'failed' && newest?.reason == null) return false;
+        if (newest === undefined || (newest.state !== 'failed' && newest.reason === null)) return false;
       }
     }
     return true;

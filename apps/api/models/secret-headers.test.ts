@@ -12,7 +12,6 @@ const manifest = {
   name: 'remote-tone',
   version: '1',
   format: 'remote',
-  files: [],
   inputs: [{ name: 'x', datatype: 'FP32', shape: [-1, 4] }],
   outputs: [{ name: 'y', datatype: 'FP32', shape: [-1, 2] }],
   remote: {
@@ -71,7 +70,7 @@ it.each<[object, string]>([
   const answer = await register(change);
   expect([answer.statusCode, answer.json<{ detail: string }>().detail]).toEqual([
     422,
-    expect.stringContaining(problem),
+    expect.stringContaining(problem) as string,
   ]);
 });
 
@@ -110,7 +109,7 @@ it.each<[object, number, string]>([
   const answer = await call('PUT', path, body);
   expect([answer.statusCode, answer.json<{ detail: string }>().detail]).toEqual([
     status,
-    expect.stringContaining(problem),
+    expect.stringContaining(problem) as string,
   ]);
 });
 
