@@ -37,6 +37,7 @@ describe('every route', () => {
     const routes = (await documented()).map(({ method, url }) => `${method} ${url}`).sort();
     expect(routes).toEqual([
       'DELETE /api/keys/nobody',
+      'DELETE /api/quarantine/nobody',
       'GET /api/endpoints',
       'GET /api/endpoints/nobody',
       'GET /api/endpoints/nobody/history',
@@ -44,6 +45,7 @@ describe('every route', () => {
       'GET /api/models',
       'GET /api/models/nobody/versions/nobody',
       'GET /api/models/nobody/versions/nobody/secret-headers',
+      'GET /api/quarantine',
       'GET /api/replicas',
       'GET /api/rollouts',
       'GET /api/rollouts/nobody',
@@ -162,7 +164,7 @@ describe('a refusal', () => {
     ],
     [
       'compressed JSON',
-      { payload: 'x', headers: { 'content-type': 'application/json', 'content-encoding': 'gzip' } },
+      { payload: 'x', headers: { 'content-type': 'application/json', 'content-encoding': 'br' } },
       415,
       'SLU_REQUEST_MEDIA_TYPE',
     ],

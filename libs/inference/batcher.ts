@@ -10,6 +10,7 @@ import type { BatchTracing } from './batcher-trace.js';
 import type { Claim, PooledReplica, ReplicaPool } from './replica-pool.js';
 import type { SchedulingRules } from './scheduling-rules.js';
 import { splitRows, stackTensors, type Tensor } from './tensor.js';
+import type { VersionStatistics } from './version-statistics.js';
 
 export interface BatcherSettings {
   version: string;
@@ -19,6 +20,7 @@ export interface BatcherSettings {
   timers?: LaneTimers | undefined;
   log: Logger;
   tracing?: BatchTracing | undefined;
+  statistics?: VersionStatistics | undefined;
   maxQueuedBytes: number;
   /** How long a request waits for a replica to come up. */
   replicaWaitMs: number;
@@ -196,8 +198,10 @@ export class Batcher {
     this.drain.busy(startedMs);
     let deadlineMs = 0;
     let rows = 0;
+    let queuedMs = 0;
     for (const item of items) {
       item.startedMs = startedMs;
+      queuedMs += startedMs - item.enqueuedMs;
       deadlineMs = Math.max(deadlineMs, item.deadlineMs);
       rows += item.request.rows;
     }
@@ -208,8 +212,18 @@ export class Batcher {
         items.length === 1 ? items[0]!.request.inputs : stackTensors(items.map((item) => item.request.inputs));
       const isRetry = items.some((item) => item.losses > 0);
       const call = { timeoutMs: Math.max(1, deadlineMs - startedMs), traceparent: trace?.traceparent, isRetry };
+      const sentMs = clock.monotonicMs();
       const outputs = await member.replica.infer(inputs, call);
-      this.answer(items, outputs);
+      const answeredMs = clock.monotonicMs();
+      const nowMs = this.answer(items, outputs);
+      this.settings.statistics?.executed({
+        rows,
+        requests: items.length,
+        queuedMs,
+        inputMs: sentMs - startedMs,
+        inferMs: answeredMs - sentMs,
+        outputMs: nowMs - answeredMs,
+      });
       trace?.end();
     } catch (error) {
       trace?.end(error);
@@ -222,8 +236,8 @@ export class Batcher {
     }
   }
 
-  /** @throws SLU_INFERENCE_OUTPUT */
-  private answer(items: readonly WaitingRequest[], outputs: readonly Tensor[]): void {
+  /** @returns when it did so, on the monotonic clock @throws SLU_INFERENCE_OUTPUT */
+  private answer(items: readonly WaitingRequest[], outputs: readonly Tensor[]): number {
     const [first] = items;
     const parts =
       first!.request.stackKey === undefined
@@ -235,6 +249,7 @@ export class Batcher {
     const nowMs = this.settings.clock.monotonicMs();
     for (let index = 0; index < items.length; index += 1) items[index]!.answer(parts[index]!, nowMs);
     if (items.length === 1) this.settings.onAlone?.(first!.request, false);
+    return nowMs;
   }
 
   private recover(items: WaitingRequest[], member: PooledReplica, error: unknown): void {

@@ -70,7 +70,8 @@ export class EndpointRollback {
     const scale = { model: endpoint.model, version, actor, requestId };
     const before = await this.database.run(async (tx) => {
       await this.endpoints.requireRegistered(tx, endpoint.model, version);
-      return this.replicaSets.ensureAtLeast(tx, { ...scale, desired: 1 });
+      const desired = await this.replicaSets.usualNumber(tx, scale);
+      return this.replicaSets.ensureAtLeast(tx, { ...scale, desired });
     });
     if (before === 0) raised.push(version);
     const timeUp = AbortSignal.timeout(secondsToMs(capacityWaitSeconds));

@@ -31,8 +31,9 @@ function targetOf(
 class RemoteProcess implements ReplicaProcess {
   readonly pid = undefined;
   readonly address: string;
-  readonly isPatient = true;
   readonly ready: Promise<void>;
+  /** It may take as long as it likes: nothing of this machine waits with it. */
+  readonly prepared: Promise<void>;
   readonly ended: Promise<string>;
   private readonly stop = new AbortController();
   private becomeReady!: () => void;
@@ -41,7 +42,7 @@ class RemoteProcess implements ReplicaProcess {
 
   constructor(private readonly target: RemoteTarget) {
     this.address = target.address;
-    this.ready = new Promise((resolve) => (this.becomeReady = resolve));
+    this.prepared = this.ready = new Promise((resolve) => (this.becomeReady = resolve));
     this.ended = this.watch();
   }
 

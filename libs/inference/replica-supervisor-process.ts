@@ -19,10 +19,12 @@ export interface ReplicaProcess {
   readonly pid: number | undefined;
   /** Where it answers, when that is not the socket of its launch. */
   readonly address?: string | undefined;
-  /** It may take as long as it likes to become ready, because nothing of this machine waits with it. */
-  readonly isPatient?: boolean | undefined;
   /** Calls back with what people should know about it while it lives, and with null when that is over. */
   onNotice?(listener: (notice: string | null) => void): void;
+  /** What has to be done before it can start at all, in a sentence for its row. */
+  readonly preparation?: string | undefined;
+  /** Resolves when that is done; only then the time for the start begins. */
+  readonly prepared?: Promise<void> | undefined;
   /** Resolves when the model is loaded and warmed. */
   readonly ready: Promise<void>;
   /** Resolves with the reason, in a sentence, when the process is gone. */

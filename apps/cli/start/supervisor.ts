@@ -1,5 +1,14 @@
 import { SecretSeal } from '#libs/access';
-import { modelServerSpawner, remoteSpawner, ReplicaSupervisor, SecretHeaderRing, spawnByFormat } from '#libs/inference';
+import {
+  modelServerSpawner,
+  PythonEnvironments,
+  pythonServerSpawner,
+  remoteSpawner,
+  ReplicaSupervisor,
+  SecretHeaderRing,
+  spawnByFormat,
+  type SpawnReplica,
+} from '#libs/inference';
 import { createLogger, loadConfig, required, serviceLog, type SluiceConfig } from '#libs/platform';
 import { ChangeFeed, type Database } from '#libs/store';
 import { availableParallelism, hostname } from 'node:os';
@@ -37,6 +46,22 @@ export async function startSupervisor(
     say(`${model}/${version} ${line}`);
   const masterKey = required(loadConfig(env).masterKey, 'SLUICE_MASTER_KEY');
   const secrets = new SecretHeaderRing({ database, seal: new SecretSeal(masterKey), log: logger });
+  // The API, PostgreSQL and other models share the machine.
+  const threads = Math.max(1, Math.floor(availableParallelism() / 2));
+  const environments = new PythonEnvironments({ toolsFolder: join(config.home, 'tools'), env });
+  const runtimeFolder = fileURLToPath(new URL('../../../../apps/python-runtime', import.meta.url));
+  const python = (framework: 'torch' | 'tensorflow'): SpawnReplica => {
+    const interpreter = env[`SLUICE_PYTHON_${framework.toUpperCase()}`] || undefined;
+    return pythonServerSpawner({
+      framework,
+      runtimeFolder,
+      environments,
+      interpreter,
+      threads,
+      env: serverEnv,
+      onLine,
+    });
+  };
   const supervisor = new ReplicaSupervisor({
     database,
     host: `${hostname()}:${config.home}`,
@@ -44,11 +69,14 @@ export async function startSupervisor(
     spawnReplica: spawnByFormat({
       onnx: modelServerSpawner({
         entryPath: fileURLToPath(new URL('../../model-server/main.js', import.meta.url)),
-        // The API, PostgreSQL and other models share the machine.
-        threads: Math.max(1, Math.floor(availableParallelism() / 2)),
+        threads,
         env: serverEnv,
         onLine,
       }),
+      torchscript: python('torch'),
+      'torch-export': python('torch'),
+      'tensorflow-savedmodel': python('tensorflow'),
+      keras: python('tensorflow'),
       remote: remoteSpawner({ secrets, allowedHosts: config.remoteHosts }),
     }),
     onProblem: (problem) => logger.warn({ problem }, 'model servers'),
