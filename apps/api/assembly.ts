@@ -149,7 +149,7 @@ async function serve(
       tracer: config.otlpEndpoint === undefined ? undefined : telemetry.tracer,
     }),
   );
-  registerInferenceMetrics(telemetry.meter, { service: inference, counters, recorder, spool });
+  registerInferenceMetrics(telemetry.meter, { service: inference, counters, recorder, spool, state });
   return inference;
 }
 

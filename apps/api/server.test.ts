@@ -301,6 +301,37 @@ describe('a failure of our own', () => {
   });
 });
 
+describe('an address', () => {
+  it.each(['/api/models/%zz', '/v2/models/%zz/infer', '/%'])(
+    'that cannot be read is refused in the shape of its protocol, and not repeated: %s',
+    async (url) => {
+      const answer = await api.app.inject({ url, headers: api.as.admin });
+      expect(answer.statusCode).toBe(400);
+      expect(answer.headers['sluice-request-id']).toMatch(/^[0-9a-f-]{36}$/);
+      const what = 'the address is not validly encoded';
+      const isProtocol = url.startsWith('/v2');
+      expect(answer.json()).toMatchObject(
+        isProtocol ? { error: what } : { code: 'SLU_REQUEST_MALFORMED', detail: what },
+      );
+      expect(answer.body).not.toContain('%');
+    },
+  );
+
+  it('with a name that is too long for anything is unknown, and closed without a key', async () => {
+    const url = `/api/endpoints/${'x'.repeat(2_000)}`;
+    expect((await api.app.inject({ url, headers: api.as.admin })).statusCode).toBe(404);
+    expect((await api.app.inject({ url })).statusCode).toBe(401);
+  });
+
+  it.each(['/api/models', '/v2/models/stats', '/metrics'])(
+    'does not answer QUERY, and says what it answers: %s',
+    async (url) => {
+      const answer = await api.app.inject({ method: 'QUERY' as never, url, headers: api.as.admin });
+      expect([answer.statusCode, String(answer.headers['allow'])]).toEqual([405, expect.stringContaining('GET')]);
+    },
+  );
+});
+
 describe('while the server ends', () => {
   it('new requests are told to come again elsewhere, and readiness is false', async () => {
     await using other = await managementApi();

@@ -5,7 +5,7 @@ import { ModelVersionEntity, RouteEntity, type Database, type Tx } from '#libs/s
 import { versionsWithTraffic } from './endpoints-arms.js';
 import type { Endpoints } from './endpoints.js';
 import { usesOf } from './model-version-uses.js';
-import type { ReplicaSets } from './replica-sets.js';
+import { replicaCountOf, type ReplicaSets } from './replica-sets.js';
 import { versionKey } from './route-table.js';
 
 export interface LoadWish {
@@ -83,7 +83,7 @@ export class EndpointLoading {
     const wishes: Loading['wishes'] = [];
     for (const version of versionsWithTraffic(arms)) {
       await this.settings.endpoints.requireRegistered(tx, model, version);
-      const count = await this.settings.replicaSets.usualNumber(tx, { model, version });
+      const count = await replicaCountOf(tx, { model, version });
       await this.settings.replicaSets.ensureAtLeast(tx, { model, version, desired: count, actor, requestId });
       wishes.push({ version, count });
     }

@@ -7,6 +7,7 @@ export {
   type ReplicaSetView,
   type ReplicaWait,
   type VersionRef,
+  replicaCountOf,
 } from './replica-sets.js';
 export { soleVersion } from './endpoints-arms.js';
 

@@ -15,11 +15,13 @@ export interface ReplicaSupervisorSettings {
   /** Holds the sockets of this supervisor and nothing else. */
   socketFolder: string;
   spawnReplica: SpawnReplica;
+  /** Threads that the replicas of one version may use together, where its manifest does not say how many each has. */
+  threads?: number | undefined;
   onProblem?: ((problem: string) => void) | undefined;
   times?: Partial<SupervisorTimes> | undefined;
 }
 
-type SupervisorTimes = LifeTimes & BackOffTimes & ReplacementTimes;
+export type SupervisorTimes = LifeTimes & BackOffTimes & ReplacementTimes;
 
 interface BackOffTimes {
   firstBackOffMs: number;
@@ -31,6 +33,8 @@ interface BackOffTimes {
 interface ReplacementTimes {
   /** How long a replica that was asked to go waits for its replacement before it goes without one. */
   replacementWaitMs: number;
+  /** Least time between two replacements of one version's replicas for the memory that they hold. */
+  memoryRestartMs: number;
 }
 
 const defaultTimes: SupervisorTimes = {
@@ -41,6 +45,10 @@ const defaultTimes: SupervisorTimes = {
   longestBackOffMs: secondsToMs(10),
   healthyMs: secondsToMs(30),
   replacementWaitMs: secondsToMs(minutes(1)),
+  memoryRestartMs: secondsToMs(minutes(1)),
+  memoryRowMs: secondsToMs(minutes(1)),
+  watchEveryMs: secondsToMs(1),
+  livenessMs: secondsToMs(20),
 };
 
 const loadFailureLimit = 5;
@@ -60,6 +68,9 @@ interface VersionGroup {
   startTimer: NodeJS.Timeout | undefined;
   /** The wish whose surplus was refused already. */
   refusedWish?: Date | undefined;
+  /** Those that hold too much memory, each with why, in the order of their turn. */
+  overLimit: Map<ReplicaLife, string>;
+  memoryTimer: NodeJS.Timeout | undefined;
 }
 
 /**
@@ -92,7 +103,7 @@ export class ReplicaSupervisor implements AsyncDisposable {
   async start(): Promise<void> {
     const { socketFolder } = this.settings;
     await openPrivateFolder(socketFolder);
-    const leftovers = (await readdir(socketFolder)).filter((name) => name.endsWith('.sock'));
+    const leftovers = (await readdir(socketFolder)).filter((name) => /\.(sock|live)$/.test(name));
     await Promise.all(leftovers.map((name) => rm(path.join(socketFolder, name), { force: true })));
     await this.reconcile();
   }
@@ -124,6 +135,7 @@ export class ReplicaSupervisor implements AsyncDisposable {
     await this.reconciling;
     for (const group of this.groups.values()) {
       clearTimeout(group.startTimer);
+      clearTimeout(group.memoryTimer);
       for (const life of group.lives) this.drain(group, life);
     }
     await Promise.all(this.drains);
@@ -195,7 +207,16 @@ export class ReplicaSupervisor implements AsyncDisposable {
 
   private newGroup(wanted: WantedReplicas): VersionGroup {
     const { firstBackOffMs: backOffMs } = this.times;
-    return { wanted, lives: new Set(), leaving: new Map(), backOffMs, loadFailures: 0, startTimer: undefined };
+    return {
+      wanted,
+      lives: new Set(),
+      leaving: new Map(),
+      backOffMs,
+      loadFailures: 0,
+      startTimer: undefined,
+      overLimit: new Map(),
+      memoryTimer: undefined,
+    };
   }
 
   private forgetFailures(group: VersionGroup): void {
@@ -240,7 +261,16 @@ export class ReplicaSupervisor implements AsyncDisposable {
     const replicaId = randomUUID();
     const socketPath = this.socketPathOf(replicaId.replaceAll('-', '').slice(0, socketNameLength));
     const life = new ReplicaLife({
-      launch: { replicaId, model, version, artifactPath, socketPath, manifest, ordinal },
+      launch: {
+        replicaId,
+        model,
+        version,
+        artifactPath,
+        socketPath,
+        manifest,
+        ordinal,
+        threads: threadsOf(group.wanted, this.settings.threads ?? 1),
+      },
       host: this.settings.host,
       ledger: this.ledger,
       spawn: this.settings.spawnReplica,
@@ -250,6 +280,10 @@ export class ReplicaSupervisor implements AsyncDisposable {
         this.drainReplaced(group);
       },
       onDeath: (dead, reason) => this.replace(group, dead, reason),
+      onMemoryLimit: (heavy, reason) => {
+        group.overLimit.set(heavy, reason);
+        this.relieve(group);
+      },
     });
     group.lives.add(life);
   }
@@ -270,11 +304,38 @@ export class ReplicaSupervisor implements AsyncDisposable {
       pid: null,
       state: 'failed',
       reason,
+      cause: null,
+      runtime: null,
+      residentBytes: null,
     });
+  }
+
+  /**
+   * Replaces what holds too much memory, in order and one at a time: the new one first, then the old one goes. A model that
+   * never fits would be replaced for ever, so there is a pause in between.
+   */
+  private relieve(group: VersionGroup): void {
+    if (this.isStopping || group.memoryTimer !== undefined) return;
+    const [next] = group.overLimit;
+    if (next === undefined) return;
+    const [life, reason] = next;
+    group.overLimit.delete(life);
+    group.memoryTimer = setTimeout(() => {
+      group.memoryTimer = undefined;
+      this.relieve(group);
+    }, this.times.memoryRestartMs);
+    if (life.state !== 'ready' || group.leaving.has(life)) return;
+    life.explain({ cause: 'memory', reason });
+    this.settings.onProblem?.(
+      `replica ${life.id} of ${group.wanted.model}/${group.wanted.version} ${reason}; it is being replaced`,
+    );
+    this.letGo(group, life);
+    this.adjust(group);
   }
 
   private drain(group: VersionGroup, life: ReplicaLife): void {
     forgetLeaving(group, life);
+    group.overLimit.delete(life);
     const drain = life.drain().finally(() => {
       group.lives.delete(life);
       this.drains.delete(drain);
@@ -285,6 +346,7 @@ export class ReplicaSupervisor implements AsyncDisposable {
   private replace(group: VersionGroup, dead: ReplicaLife, reason: string): string {
     group.lives.delete(dead);
     forgetLeaving(group, dead);
+    group.overLimit.delete(dead);
     if (dead.readyAtMs === undefined) group.loadFailures += 1;
     else if (performance.now() - dead.readyAtMs >= this.times.healthyMs) group.backOffMs = this.times.firstBackOffMs;
     if (group.loadFailures >= loadFailureLimit) {
@@ -314,6 +376,11 @@ const serving = ({ lives, leaving }: VersionGroup): ReplicaLife[] =>
 
 /** On other servers there are as many as the manifest names; here it is for the wish to say. */
 const mostReplicas = ({ remote }: WantedReplicas['manifest']): number => remote?.targets.length ?? Infinity;
+
+/** What the manifest says; else those that serve the same requests share what there is. */
+function threadsOf({ manifest, desired }: WantedReplicas, threads: number): number {
+  return manifest.instances?.threads ?? Math.max(1, Math.floor(threads / Math.max(1, desired)));
+}
 
 function freeOrdinal(group: VersionGroup): number {
   // A server elsewhere can be reached twice, so the next connection need not wait until the one before is gone.

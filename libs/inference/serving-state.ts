@@ -1,5 +1,6 @@
 import type { Logger } from '#libs/platform';
 import type { Change, ChangeFeedListener, Database } from '#libs/store';
+import type { CountedEnds } from './replica-ends.js';
 import { ServingRows } from './serving-state-rows.js';
 import { emptySnapshot, ServingTables, type ServingSnapshot } from './serving-state-tables.js';
 import type { LiveEndpoint } from './route-table.js';
@@ -41,6 +42,11 @@ export class ServingState implements ChangeFeedListener, AsyncDisposable {
 
   get snapshot(): ServingSnapshot {
     return this.now;
+  }
+
+  /** Ends of replicas that this process has seen happen. */
+  get replicaEnds(): Iterable<CountedEnds> {
+    return this.tables.replicaEnds.counts;
   }
 
   get isLoaded(): boolean {

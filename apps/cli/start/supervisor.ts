@@ -9,9 +9,10 @@ import {
   spawnByFormat,
   type SpawnReplica,
 } from '#libs/inference';
-import { createLogger, loadConfig, required, serviceLog, type SluiceConfig } from '#libs/platform';
+import { secondsToMs } from '#libs/kernel';
+import { createLogger, grantedProcessors, loadConfig, required, serviceLog, type SluiceConfig } from '#libs/platform';
 import { ChangeFeed, type Database } from '#libs/store';
-import { availableParallelism, hostname } from 'node:os';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -46,8 +47,6 @@ export async function startSupervisor(
     say(`${model}/${version} ${line}`);
   const masterKey = required(loadConfig(env).masterKey, 'SLUICE_MASTER_KEY');
   const secrets = new SecretHeaderRing({ database, seal: new SecretSeal(masterKey), log: logger });
-  // The API, PostgreSQL and other models share the machine.
-  const threads = Math.max(1, Math.floor(availableParallelism() / 2));
   const environments = new PythonEnvironments({ toolsFolder: join(config.home, 'tools'), env });
   const runtimeFolder = fileURLToPath(new URL('../../../../apps/python-runtime', import.meta.url));
   const python = (framework: 'torch' | 'tensorflow'): SpawnReplica => {
@@ -57,7 +56,6 @@ export async function startSupervisor(
       runtimeFolder,
       environments,
       interpreter,
-      threads,
       env: serverEnv,
       onLine,
     });
@@ -69,7 +67,7 @@ export async function startSupervisor(
     spawnReplica: spawnByFormat({
       onnx: modelServerSpawner({
         entryPath: fileURLToPath(new URL('../../model-server/main.js', import.meta.url)),
-        threads,
+        times: config.replicas,
         env: serverEnv,
         onLine,
       }),
@@ -79,6 +77,13 @@ export async function startSupervisor(
       keras: python('tensorflow'),
       remote: remoteSpawner({ secrets, allowedHosts: config.remoteHosts }),
     }),
+    // The API, PostgreSQL and other models share the machine.
+    threads: Math.max(1, Math.floor(grantedProcessors() / 2)),
+    times: {
+      startDeadlineMs: secondsToMs(config.replicas.startDeadlineSeconds),
+      livenessMs: secondsToMs(config.replicas.livenessSeconds),
+      drainDeadlineMs: secondsToMs(config.replicas.drainDeadlineSeconds),
+    },
     onProblem: (problem) => logger.warn({ problem }, 'model servers'),
   });
   const reconcile = (): void =>
