@@ -2,6 +2,7 @@ import { ApiKeys, KeyRing, Pepper } from '#libs/access';
 import { RolloutLedger, Rollouts, RolloutWorkflows, TemporalLink } from '#libs/control';
 import {
   ArtifactStore,
+  EndpointLoading,
   Endpoints,
   InferenceService,
   ModelRegistry,
@@ -52,6 +53,13 @@ export async function assemble(
   const state = stack.use(new ServingState({ database, log }));
   const quarantine = stack.use(new QuarantineLedger({ database, log }));
   const inference = await serve(config, { database, log, telemetry, state, quarantine }, stack);
+  const { endpoints, replicaSets } = management;
+  const loading = new EndpointLoading({
+    database,
+    endpoints,
+    replicaSets,
+    isUp: (versionKey) => inference.hasReadyReplica(versionKey),
+  });
   await withRetry(() => keyRing.load(), log);
   await state.load();
   await management.registry
@@ -67,6 +75,7 @@ export async function assemble(
     state,
     inference,
     quarantine,
+    loading,
     prometheusText: () => telemetry.prometheusText(),
     tracer: telemetry.tracer,
     log,

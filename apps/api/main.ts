@@ -5,6 +5,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { assemble } from './assembly.js';
 import { GrpcServer } from './grpc/grpc-server.js';
 import { Gatekeeper } from './http/gatekeeper.js';
+import { settingsView } from './inference/oip-settings.js';
 import { createServer } from './server.js';
 
 const service = 'sluice-api';
@@ -38,14 +39,18 @@ const telemetry = stack.use(
 const parts = await assemble(config, log, telemetry, stack);
 const { inference } = parts;
 const isReady = (): boolean => !isDraining && inference.isReady;
+const traceSampling = config.otlpEndpoint === undefined ? undefined : config.traceSampling;
 const app = await createServer(
   { ...parts, isReady, isDraining: () => isDraining },
-  { version: config.version, bodyLimitBytes: config.bodyLimitBytes },
+  { version: config.version, bodyLimitBytes: config.bodyLimitBytes, traceSampling },
 );
 const grpc = await GrpcServer.start(
   {
     inference,
     state: parts.state,
+    loading: parts.loading,
+    settings: settingsView(log, traceSampling),
+    isDraining: () => isDraining,
     gatekeeper: new Gatekeeper(parts.keyRing, parts.refusals),
     isReady,
     log,

@@ -162,7 +162,7 @@ describe('a refusal', () => {
     ],
     [
       'compressed JSON',
-      { payload: 'x', headers: { 'content-type': 'application/json', 'content-encoding': 'gzip' } },
+      { payload: 'x', headers: { 'content-type': 'application/json', 'content-encoding': 'br' } },
       415,
       'SLU_REQUEST_MEDIA_TYPE',
     ],

@@ -10,6 +10,7 @@ import type { BatchTracing } from './batcher-trace.js';
 import type { Claim, PooledReplica, ReplicaPool } from './replica-pool.js';
 import type { SchedulingRules } from './scheduling-rules.js';
 import { splitRows, stackTensors, type Tensor } from './tensor.js';
+import type { VersionStatistics } from './version-statistics.js';
 
 export interface BatcherSettings {
   version: string;
@@ -19,6 +20,7 @@ export interface BatcherSettings {
   timers?: LaneTimers | undefined;
   log: Logger;
   tracing?: BatchTracing | undefined;
+  statistics?: VersionStatistics | undefined;
   maxQueuedBytes: number;
   /** How long a request waits for a replica to come up. */
   replicaWaitMs: number;
@@ -196,8 +198,10 @@ export class Batcher {
     this.drain.busy(startedMs);
     let deadlineMs = 0;
     let rows = 0;
+    let queuedMs = 0;
     for (const item of items) {
       item.startedMs = startedMs;
+      queuedMs += startedMs - item.enqueuedMs;
       deadlineMs = Math.max(deadlineMs, item.deadlineMs);
       rows += item.request.rows;
     }
@@ -207,8 +211,18 @@ export class Batcher {
       const inputs =
         items.length === 1 ? items[0]!.request.inputs : stackTensors(items.map((item) => item.request.inputs));
       const call = { timeoutMs: Math.max(1, deadlineMs - startedMs), traceparent: trace?.traceparent };
+      const sentMs = clock.monotonicMs();
       const outputs = await member.replica.infer(inputs, call);
+      const answeredMs = clock.monotonicMs();
       this.answer(items, outputs);
+      this.settings.statistics?.executed({
+        rows,
+        requests: items.length,
+        queuedMs,
+        inputMs: sentMs - startedMs,
+        inferMs: answeredMs - sentMs,
+        outputMs: clock.monotonicMs() - answeredMs,
+      });
       trace?.end();
     } catch (error) {
       trace?.end(error);

@@ -14,13 +14,13 @@ export { datatypeNames, type DatatypeName } from './datatype.js';
 export { dataArrays, type NumericData, type Tensor, type TensorData, type TensorSpec } from './tensor.js';
 export {
   parseInferRequest,
-  selectOutputs,
-  type InferParameters,
   type InferRequest,
   type InferRequestOptions,
   type ModelSignature,
-  type RequestedOutput,
 } from './oip-infer-request.js';
+export type { InferParameters } from './oip-parameters.js';
+export { parseRawRequest } from './oip-raw-request.js';
+export { selectOutputs, type RequestedOutput } from './oip-requested-outputs.js';
 export { renderInferResponse, type InferResponse } from './oip-infer-response.js';
 export { encodeInferResponse, type BinaryMessage } from './oip-binary.js';
 export { binaryValuesOf } from './oip-binary-values.js';
@@ -44,6 +44,8 @@ export type { FolderAccess } from './artifact-folder.js';
 export { ArtifactStore, type ArtifactStoreSettings } from './artifact-store.js';
 export { ModelRegistry, type ModelVersionView, type Registration } from './model-registry.js';
 export { ReplicaSupervisor, type ReplicaSupervisorSettings } from './replica-supervisor.js';
+export { PythonEnvironments } from './python-environment.js';
+export { pythonServerSpawner } from './python-spawner.js';
 export {
   modelServerSpawner,
   type ReplicaLaunch,
@@ -70,4 +72,6 @@ export type { RequestRecord } from './request-record.js';
 export { RequestRecorder, type RequestRecorderSettings } from './request-recorder.js';
 export { pinnedArm, type LiveArm, type LiveEndpoint, type ServedVersion } from './route-table.js';
 export type { LiveReplicas, ServingSnapshot } from './serving-state-tables.js';
+export { EndpointLoading, type EndpointLoadingSettings, type LoadWish } from './endpoints-loading.js';
+export { ServingStatistics, type DurationSum, type VersionStatistics } from './version-statistics.js';
 export { ServingState, type ServingStateSettings } from './serving-state.js';

@@ -38,6 +38,7 @@ export class InferenceJournal {
     const isCached = ended.answer?.isCached === true;
     const outcome = error !== undefined ? outcomeOf(error) : isCached ? 'cached' : 'ok';
     armLane?.counter.count(outcome, totalMs, Math.floor(endedMs / 1_000));
+    armLane?.lane.statistics.ended(error === undefined, totalMs, endedMs);
     const payloadBytes = payload === undefined ? 0 : ask.protocol.bytesOf(payload);
     this.recorder.record(recordOf(ended, payloadBytes, totalMs, endedMs - Math.round(totalMs)));
     if (error !== undefined && error.status >= 500) this.logFailure(error, ask, arm?.version.key);

@@ -12,7 +12,6 @@ import type { Span, Tracer } from '@opentelemetry/api';
 import { chooseArm } from './arm-choice.js';
 import type { CallerPresence } from './batcher-caller.js';
 import { plainKey, type BatchAnswer, type BatchRequest } from './batcher-request.js';
-import type { Batcher } from './batcher.js';
 import { VersionLanes, type OpenReplica, type VersionLane } from './inference-service-lanes.js';
 import { InferenceJournal } from './inference-service-journal.js';
 import { beginInferSpan } from './inference-service-trace.js';
@@ -24,6 +23,7 @@ import type { LiveArm, ServedVersion } from './route-table.js';
 import { priorityOf, timeoutOf } from './scheduling-rules.js';
 import type { ServingState } from './serving-state.js';
 import { stackKey, type Tensor } from './tensor.js';
+import type { ServingStatistics } from './version-statistics.js';
 
 /** What the service needs of a request; a protocol's own view of it may hold more. */
 export interface AskedInference {
@@ -139,6 +139,10 @@ export class InferenceService implements AsyncDisposable {
     this.lanes.follow(settings.state.snapshot);
   }
 
+  get statistics(): ServingStatistics {
+    return this.lanes.statistics;
+  }
+
   /** Can requests be answered: the state is known, and each version with traffic has a replica that answered. */
   get isReady(): boolean {
     return !this.isDraining && this.settings.state.isSettled((key) => this.lanes.find(key)?.pool.hasAnswered ?? false);
@@ -216,13 +220,18 @@ export class InferenceService implements AsyncDisposable {
       span,
     };
     this.quarantine.check(version, inputs);
-    return cache === undefined ? batcher.submit(request) : this.throughCache(cache, batcher, request);
+    return cache === undefined ? batcher.submit(request) : this.throughCache(cache, lane, request);
   }
 
-  private async throughCache(cache: ResponseCache, batcher: Batcher, request: BatchRequest): Promise<BatchAnswer> {
+  private async throughCache(
+    cache: ResponseCache,
+    { batcher, statistics }: VersionLane,
+    request: BatchRequest,
+  ): Promise<BatchAnswer> {
     const startedMs = this.clock.monotonicMs();
     const key = cache.keyOf(request.tenant, request.inputs);
-    const stored = cache.get(key, startedMs);
+    const stored = cache.get(key);
+    statistics.cacheAsked(stored !== undefined, this.clock.monotonicMs() - startedMs);
     if (stored !== undefined) return { outputs: stored, queueMs: 0, modelMs: 0, isCached: true };
     const answer = await batcher.submit(request);
     cache.put(key, answer.outputs);

@@ -30,19 +30,18 @@ export class ReplicaLife {
   /** When it became ready, on the monotonic clock. */
   readyAtMs: number | undefined;
   private readonly process: ReplicaProcess;
-  private readonly startTimer: NodeJS.Timeout;
+  private startTimer: NodeJS.Timeout | undefined;
   private readonly ended: Promise<void>;
   private isOverdue = false;
   private draining: Promise<void> | undefined;
 
   constructor(private readonly settings: LifeSettings) {
-    const { launch, spawn, times } = settings;
+    const { launch, spawn } = settings;
     this.process = spawnSafely(spawn, launch);
-    this.startTimer = setTimeout(() => {
-      this.isOverdue = true;
-      this.process.kill();
-    }, times.startDeadlineMs);
-    void this.record('starting', null);
+    const { prepared, preparation = null } = this.process;
+    void this.record('starting', preparation);
+    if (prepared === undefined) this.beginStart();
+    else void prepared.then(() => this.endPreparation());
     void this.process.ready.then(() => this.becomeReady());
     this.ended = this.process.ended.then((reason) => this.end(reason));
   }
@@ -75,6 +74,20 @@ export class ReplicaLife {
     const killTimer = setTimeout(() => this.process.kill(), drainDeadlineMs);
     await this.ended;
     clearTimeout(killTimer);
+  }
+
+  private endPreparation(): void {
+    // It may have failed, or been asked to go, or be ready already.
+    if (this.state !== 'starting' || this.process.pid === undefined) return;
+    this.beginStart();
+    void this.record('starting', null);
+  }
+
+  private beginStart(): void {
+    this.startTimer = setTimeout(() => {
+      this.isOverdue = true;
+      this.process.kill();
+    }, this.settings.times.startDeadlineMs);
   }
 
   private becomeReady(): void {

@@ -19,6 +19,10 @@ export interface ReplicaProcess {
   readonly pid: number | undefined;
   /** Where it answers, when that is not the socket of its launch. */
   readonly address?: string | undefined;
+  /** What has to be done before it can start at all, in a sentence for its row. */
+  readonly preparation?: string | undefined;
+  /** Resolves when that is done; only then the time for the start begins. */
+  readonly prepared?: Promise<void> | undefined;
   /** Resolves when the model is loaded and warmed. */
   readonly ready: Promise<void>;
   /** Resolves with the reason, in a sentence, when the process is gone. */

@@ -64,22 +64,22 @@ it('forgets what was not used longest when it is full, by bytes, and never holds
   const { cache } = made({ maxBytes: 8_192 });
   for (let value = 0; value < 50; value += 1) {
     cache.put(String(value), [x(value)]);
-    expect(cache.get('0', 1)).toBeDefined();
+    expect(cache.get('0')).toBeDefined();
     expect(cache.bytes).toBeLessThanOrEqual(8_192);
   }
-  expect(cache.get('1', 1)).toBeUndefined();
-  expect(cache.get('49', 1)).toBeDefined();
+  expect(cache.get('1')).toBeUndefined();
+  expect(cache.get('49')).toBeDefined();
   cache.put('huge', [x(...new Array<number>(4_096).fill(1))]);
-  expect(cache.get('huge', 1)).toBeUndefined();
+  expect(cache.get('huge')).toBeUndefined();
 });
 
 it('forgets after its time', () => {
   const { time, cache } = made({ ttlSeconds: 60 });
   cache.put('k', [x(1)]);
   time.nowMs += 59_000;
-  expect(cache.get('k', 1)).toBeDefined();
+  expect(cache.get('k')).toBeDefined();
   time.nowMs += 2_000;
-  expect(cache.get('k', 1)).toBeUndefined();
+  expect(cache.get('k')).toBeUndefined();
 });
 
 it('holds a copy, not the batch that the rows came from', () => {
@@ -87,7 +87,7 @@ it('holds a copy, not the batch that the rows came from', () => {
   const batch = new Float32Array(100_000).fill(7);
   cache.put('k', [{ name: 'y', datatype: 'FP32', shape: [1, 1], data: batch.subarray(5, 6) }]);
   batch.fill(0);
-  const [stored] = cache.get('k', 1)!;
+  const [stored] = cache.get('k')!;
   expect([stored!.data[0], (stored!.data as Float32Array).buffer.byteLength]).toEqual([7, 4]);
 });
 

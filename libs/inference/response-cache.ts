@@ -16,12 +16,12 @@ const tensorBytes = 256;
  */
 export class ResponseCache {
   private readonly answers: LRUCache<string, readonly Tensor[]>;
-  readonly totals = { hits: 0, misses: 0, hitMs: 0, missMs: 0 };
+  readonly totals = { hits: 0, misses: 0 };
 
   constructor(
     private readonly contentDigest: string,
     { maxBytes = defaultMaxBytes, ttlSeconds = defaultTtlSeconds }: NonNullable<ServingSettings['responseCache']>,
-    private readonly clock: Clock,
+    clock: Clock,
   ) {
     this.answers = new LRUCache({
       maxSize: maxBytes,
@@ -46,17 +46,10 @@ export class ResponseCache {
     return tensorsDigest(`${tenant.length}:${tenant}${this.contentDigest}`, inputs);
   }
 
-  /** @param startedMs when the key was begun: making it is the most of what a hit costs */
-  get(key: string, startedMs: number): readonly Tensor[] | undefined {
+  get(key: string): readonly Tensor[] | undefined {
     const outputs = this.answers.get(key);
-    const elapsedMs = this.clock.monotonicMs() - startedMs;
-    if (outputs === undefined) {
-      this.totals.misses += 1;
-      this.totals.missMs += elapsedMs;
-    } else {
-      this.totals.hits += 1;
-      this.totals.hitMs += elapsedMs;
-    }
+    if (outputs === undefined) this.totals.misses += 1;
+    else this.totals.hits += 1;
     return outputs;
   }
 

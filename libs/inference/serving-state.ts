@@ -58,14 +58,16 @@ export class ServingState implements ChangeFeedListener, AsyncDisposable {
 
   /**
    * Can this process answer for every version that has traffic? `hasAnswered` tells whether a replica of the version has
-   * proved so to this process. A version whose newest replica failed does not hold the others back.
+   * proved so to this process. A version whose newest replica failed, or that was unloaded, does not hold the others back.
    */
   isSettled(hasAnswered: (versionKey: string) => boolean): boolean {
     if (!this.isLoaded) return false;
     for (const { arms } of this.now.endpoints.values()) {
       for (const { weight, version } of arms) {
         if (weight <= 0 || hasAnswered(version.key)) continue;
-        if (this.now.replicas.get(version.key)?.newest?.state !== 'failed') return false;
+        const live = this.now.replicas.get(version.key);
+        if (live?.newest?.state === 'failed' || (live?.desired === 0 && live.places.length === 0)) continue;
+        return false;
       }
     }
     return true;

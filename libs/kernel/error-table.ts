@@ -12,6 +12,7 @@ export const errorTable = {
   SLU_REQUEST_ABANDONED: { status: 499, text: 'the caller went away before the answer' },
   SLU_REQUEST_NOT_FOUND: { status: 404, text: 'there is nothing at {path}' },
   SLU_REQUEST_METHOD: { status: 405, text: '{path} does not answer {method}' },
+  SLU_REQUEST_UNIMPLEMENTED: { status: 501, text: '{what}' },
   SLU_INTERNAL: { status: 500, text: 'something went wrong on our side; the request id leads to the log' },
 
   SLU_ACCESS_KEY_MISSING: { status: 401, text: 'send an API key: Authorization: Bearer <key>' },

@@ -38,6 +38,7 @@ let replicas: ScriptedReplica[];
 let isReady = true;
 let fault: 'none' | 'lost' | 'model' = 'none';
 let ticks = 0;
+const loading = { load: vi.fn(async () => undefined), unload: vi.fn(async () => undefined) };
 
 /** Gives back what it got, under other names. */
 const mirror = (inputs: readonly Tensor[]): Tensor[] =>
@@ -89,7 +90,10 @@ beforeAll(async () => {
             return { keyId: randomUUID(), role: 'caller', name: 'test' };
           },
         },
+        loading,
+        settings: { traceSampling: 0.01, isLevelEnabled: (level) => level !== 'trace' },
         isReady: () => isReady,
+        isDraining: () => false,
         log,
         version: '0.0.0',
       },

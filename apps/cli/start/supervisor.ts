@@ -1,4 +1,11 @@
-import { modelServerSpawner, ReplicaSupervisor, spawnByFormat } from '#libs/inference';
+import {
+  modelServerSpawner,
+  PythonEnvironments,
+  pythonServerSpawner,
+  ReplicaSupervisor,
+  spawnByFormat,
+  type SpawnReplica,
+} from '#libs/inference';
 import { createLogger, serviceLog, type SluiceConfig } from '#libs/platform';
 import { ChangeFeed, type Database } from '#libs/store';
 import { availableParallelism, hostname } from 'node:os';
@@ -34,6 +41,22 @@ export async function startSupervisor(
   );
   const onLine = (line: string, { model, version }: { model: string; version: string }): void =>
     say(`${model}/${version} ${line}`);
+  // The API, PostgreSQL and other models share the machine.
+  const threads = Math.max(1, Math.floor(availableParallelism() / 2));
+  const environments = new PythonEnvironments({ toolsFolder: join(config.home, 'tools'), env });
+  const runtimeFolder = fileURLToPath(new URL('../../../../apps/python-runtime', import.meta.url));
+  const python = (framework: 'torch' | 'tensorflow'): SpawnReplica => {
+    const interpreter = env[`SLUICE_PYTHON_${framework.toUpperCase()}`] || undefined;
+    return pythonServerSpawner({
+      framework,
+      runtimeFolder,
+      environments,
+      interpreter,
+      threads,
+      env: serverEnv,
+      onLine,
+    });
+  };
   const supervisor = new ReplicaSupervisor({
     database,
     host: `${hostname()}:${config.home}`,
@@ -41,11 +64,14 @@ export async function startSupervisor(
     spawnReplica: spawnByFormat({
       onnx: modelServerSpawner({
         entryPath: fileURLToPath(new URL('../../model-server/main.js', import.meta.url)),
-        // The API, PostgreSQL and other models share the machine.
-        threads: Math.max(1, Math.floor(availableParallelism() / 2)),
+        threads,
         env: serverEnv,
         onLine,
       }),
+      torchscript: python('torch'),
+      'torch-export': python('torch'),
+      'tensorflow-savedmodel': python('tensorflow'),
+      keras: python('tensorflow'),
     }),
     onProblem: (problem) => logger.warn({ problem }, 'model servers'),
   });
