@@ -214,14 +214,14 @@ export class Batcher {
       const sentMs = clock.monotonicMs();
       const outputs = await member.replica.infer(inputs, call);
       const answeredMs = clock.monotonicMs();
-      this.answer(items, outputs);
+      const nowMs = this.answer(items, outputs);
       this.settings.statistics?.executed({
         rows,
         requests: items.length,
         queuedMs,
         inputMs: sentMs - startedMs,
         inferMs: answeredMs - sentMs,
-        outputMs: clock.monotonicMs() - answeredMs,
+        outputMs: nowMs - answeredMs,
       });
       trace?.end();
     } catch (error) {
@@ -235,8 +235,8 @@ export class Batcher {
     }
   }
 
-  /** @throws SLU_INFERENCE_OUTPUT */
-  private answer(items: readonly WaitingRequest[], outputs: readonly Tensor[]): void {
+  /** @returns when it did so, on the monotonic clock @throws SLU_INFERENCE_OUTPUT */
+  private answer(items: readonly WaitingRequest[], outputs: readonly Tensor[]): number {
     const [first] = items;
     const parts =
       first!.request.stackKey === undefined
@@ -248,6 +248,7 @@ export class Batcher {
     const nowMs = this.settings.clock.monotonicMs();
     for (let index = 0; index < items.length; index += 1) items[index]!.answer(parts[index]!, nowMs);
     if (items.length === 1) this.settings.onAlone?.(first!.request, false);
+    return nowMs;
   }
 
   private recover(items: WaitingRequest[], member: PooledReplica, error: unknown): void {

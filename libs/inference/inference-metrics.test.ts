@@ -65,7 +65,7 @@ it('shows each arm and each version by plain numbers, read when somebody asks', 
   const waiting = [1, 2, 2, 2].map((priority) =>
     lane.batcher.submit({ ...request, priority, caller }).catch(({ code }: SluiceError) => code),
   );
-  lane.cache!.get('k');
+  lane.cache!.get('k', 0);
   const reader = new PulledReader();
   const provider = new MeterProvider({ readers: [reader] });
   registerInferenceMetrics(provider.getMeter('test'), {

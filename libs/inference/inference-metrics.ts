@@ -149,11 +149,11 @@ function registerCaches(meter: Meter, service: InferenceService): void {
   const entries = meter.createObservableGauge('sluice_inference_cache_entries', { description: 'Stored answers' });
   meter.addBatchObservableCallback(
     (result) => {
-      for (const { version, cache } of service.lanes.all) {
+      for (const { version, cache, statistics } of service.lanes.all) {
         if (cache === undefined) continue;
         const labels = { model: version.model, version: version.version };
-        result.observe(lookups, cache.totals.hits, { ...labels, result: 'hit' });
-        result.observe(lookups, cache.totals.misses, { ...labels, result: 'miss' });
+        result.observe(lookups, statistics.cacheHit.count, { ...labels, result: 'hit' });
+        result.observe(lookups, statistics.cacheMiss.count, { ...labels, result: 'miss' });
         result.observe(bytes, cache.bytes, labels);
         result.observe(entries, cache.entries, labels);
       }

@@ -36,9 +36,9 @@ export interface VersionLane {
   readonly rules: SchedulingRules;
   readonly pool: ReplicaPool;
   readonly batcher: Batcher;
+  readonly statistics: VersionStatistics;
   /** Only where the manifest asks for one. */
   readonly cache: ResponseCache | undefined;
-  readonly statistics: VersionStatistics;
 }
 
 const sweepEveryMs = 50;
@@ -123,8 +123,10 @@ export class VersionLanes implements AsyncDisposable {
     });
     const { responseCache } = version.settings;
     const cache =
-      responseCache === undefined ? undefined : new ResponseCache(version.contentDigest, responseCache, clock);
-    const lane: VersionLane = { version, rules, pool, batcher, cache, statistics };
+      responseCache === undefined
+        ? undefined
+        : new ResponseCache(version.contentDigest, responseCache, { clock, statistics });
+    const lane: VersionLane = { version, rules, pool, batcher, statistics, cache };
     return lane;
   }
 

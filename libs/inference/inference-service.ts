@@ -12,6 +12,7 @@ import type { Span, Tracer } from '@opentelemetry/api';
 import { chooseArm } from './arm-choice.js';
 import type { CallerPresence } from './batcher-caller.js';
 import { plainKey, type BatchAnswer, type BatchRequest } from './batcher-request.js';
+import type { Batcher } from './batcher.js';
 import { VersionLanes, type OpenReplica, type VersionLane } from './inference-service-lanes.js';
 import { InferenceJournal } from './inference-service-journal.js';
 import { beginInferSpan } from './inference-service-trace.js';
@@ -220,18 +221,13 @@ export class InferenceService implements AsyncDisposable {
       span,
     };
     this.quarantine.check(version, inputs);
-    return cache === undefined ? batcher.submit(request) : this.throughCache(cache, lane, request);
+    return cache === undefined ? batcher.submit(request) : this.throughCache(cache, batcher, request);
   }
 
-  private async throughCache(
-    cache: ResponseCache,
-    { batcher, statistics }: VersionLane,
-    request: BatchRequest,
-  ): Promise<BatchAnswer> {
+  private async throughCache(cache: ResponseCache, batcher: Batcher, request: BatchRequest): Promise<BatchAnswer> {
     const startedMs = this.clock.monotonicMs();
     const key = cache.keyOf(request.tenant, request.inputs);
-    const stored = cache.get(key);
-    statistics.cacheAsked(stored !== undefined, this.clock.monotonicMs() - startedMs);
+    const stored = cache.get(key, startedMs);
     if (stored !== undefined) return { outputs: stored, queueMs: 0, modelMs: 0, isCached: true };
     const answer = await batcher.submit(request);
     cache.put(key, answer.outputs);

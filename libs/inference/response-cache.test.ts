@@ -10,6 +10,7 @@ import { ServingRowsWriter } from '../../test/support/serving-rows.js';
 import { InferenceService, type InferProtocol } from './inference-service.js';
 import { OutcomeCounters } from './outcome-counters.js';
 import type { RequestRecord } from './request-record.js';
+import { VersionStatistics } from './version-statistics.js';
 import { ResponseCache } from './response-cache.js';
 import { ServingState } from './serving-state.js';
 import { tensorsDigest } from './tensor-digest.js';
@@ -26,7 +27,7 @@ const x = (...values: number[]): Tensor => ({
 function made(settings: { maxBytes?: number; ttlSeconds?: number } = {}) {
   const time = { nowMs: 1 };
   const clock: Clock = { now: () => new Date(time.nowMs), monotonicMs: () => time.nowMs };
-  return { time, cache: new ResponseCache('digest', settings, clock) };
+  return { time, cache: new ResponseCache('digest', settings, { clock, statistics: new VersionStatistics() }) };
 }
 
 it('gives equal keys to equal tensors alone', () => {
@@ -64,22 +65,22 @@ it('forgets what was not used longest when it is full, by bytes, and never holds
   const { cache } = made({ maxBytes: 8_192 });
   for (let value = 0; value < 50; value += 1) {
     cache.put(String(value), [x(value)]);
-    expect(cache.get('0')).toBeDefined();
+    expect(cache.get('0', 1)).toBeDefined();
     expect(cache.bytes).toBeLessThanOrEqual(8_192);
   }
-  expect(cache.get('1')).toBeUndefined();
-  expect(cache.get('49')).toBeDefined();
+  expect(cache.get('1', 1)).toBeUndefined();
+  expect(cache.get('49', 1)).toBeDefined();
   cache.put('huge', [x(...new Array<number>(4_096).fill(1))]);
-  expect(cache.get('huge')).toBeUndefined();
+  expect(cache.get('huge', 1)).toBeUndefined();
 });
 
 it('forgets after its time', () => {
   const { time, cache } = made({ ttlSeconds: 60 });
   cache.put('k', [x(1)]);
   time.nowMs += 59_000;
-  expect(cache.get('k')).toBeDefined();
+  expect(cache.get('k', 1)).toBeDefined();
   time.nowMs += 2_000;
-  expect(cache.get('k')).toBeUndefined();
+  expect(cache.get('k', 1)).toBeUndefined();
 });
 
 it('holds a copy, not the batch that the rows came from', () => {
@@ -87,7 +88,7 @@ it('holds a copy, not the batch that the rows came from', () => {
   const batch = new Float32Array(100_000).fill(7);
   cache.put('k', [{ name: 'y', datatype: 'FP32', shape: [1, 1], data: batch.subarray(5, 6) }]);
   batch.fill(0);
-  const [stored] = cache.get('k')!;
+  const [stored] = cache.get('k', 1)!;
   expect([stored!.data[0], (stored!.data as Float32Array).buffer.byteLength]).toEqual([7, 4]);
 });
 
@@ -148,5 +149,5 @@ it('answers equal inputs of one tenant to one version without the model, counts 
   );
   const [first] = [...counters.totals].filter(({ endpoint, version }) => endpoint === 'cached' && version === '1');
   expect(first!.outcomes).toMatchObject({ ok: 3, cached: 1 });
-  expect(service.lanes.find('cached/1')?.cache?.totals).toMatchObject({ hits: 1, misses: 3 });
+  expect(service.lanes.find('cached/1')?.statistics).toMatchObject({ cacheHit: { count: 1 }, cacheMiss: { count: 3 } });
 });

@@ -23,7 +23,7 @@ const failures: Record<string, string> = {
   413: 'The body, unpacked, is larger than the limit.',
   415: 'The content type or the content encoding is not accepted.',
   422: 'This input has killed the model server twice and is refused for a time.',
-  429: 'Too many requests of this caller; see Retry-After.',
+  429: 'Too many of your own requests are waiting; see Retry-After.',
   500: 'The model failed on this input, or gave an answer that cannot be sent.',
   501: 'The protocol knows this, and this server does not do it; the sentence says what to do instead.',
   502: 'Two replicas died while answering.',
