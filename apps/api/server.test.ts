@@ -44,6 +44,7 @@ describe('every route', () => {
       'GET /api/keys',
       'GET /api/models',
       'GET /api/models/nobody/versions/nobody',
+      'GET /api/models/nobody/versions/nobody/secret-headers',
       'GET /api/quarantine',
       'GET /api/replicas',
       'GET /api/rollouts',
@@ -65,6 +66,7 @@ describe('every route', () => {
       'POST /api/rollouts/nobody/pause',
       'POST /api/rollouts/nobody/promote',
       'POST /api/rollouts/nobody/resume',
+      'PUT /api/models/nobody/versions/nobody/secret-headers',
     ]);
   });
 

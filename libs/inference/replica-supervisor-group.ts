@@ -10,6 +10,8 @@ export interface VersionGroup {
   backOffMs: number;
   loadFailures: number;
   startTimer: NodeJS.Timeout | undefined;
+  /** The wish whose surplus was refused already. */
+  refusedWish?: Date | undefined;
   /** Those that hold too much memory, each with why, in the order of their turn. */
   overLimit: Map<ReplicaLife, string>;
   memoryTimer: NodeJS.Timeout | undefined;
@@ -37,12 +39,17 @@ export function threadsOf({ manifest, desired }: WantedReplicas, threads: number
   return manifest.instances?.threads ?? Math.max(1, Math.floor(threads / Math.max(1, desired)));
 }
 
-export function freeOrdinal({ lives }: VersionGroup): number {
-  const taken = new Set([...lives].map((life) => life.ordinal));
+export function freeOrdinal(group: VersionGroup): number {
+  // A server elsewhere can be reached twice, so the next connection need not wait until the one before is gone.
+  const lives = group.wanted.manifest.remote === undefined ? [...group.lives] : serving(group);
+  const taken = new Set(lives.map((life) => life.ordinal));
   let ordinal = 0;
   while (taken.has(ordinal)) ordinal += 1;
   return ordinal;
 }
+
+/** On other servers there are as many as the manifest names; here it is for the wish to say. */
+export const mostReplicas = ({ remote }: WantedReplicas['manifest']): number => remote?.targets.length ?? Infinity;
 
 export function forgetLeaving({ leaving }: VersionGroup, life: ReplicaLife): void {
   clearTimeout(leaving.get(life));

@@ -26,6 +26,8 @@ export interface ReplicaProcess {
   readonly pid: number | undefined;
   /** Where it answers, when that is not the socket of its launch. */
   readonly address?: string | undefined;
+  /** Calls back with what people should know about it while it lives, and with null when that is over. */
+  onNotice?(listener: (notice: string | null) => void): void;
   /** What has to be done before it can start at all, in a sentence for its row. */
   readonly preparation?: string | undefined;
   /** Resolves when that is done; only then the time for the start begins. */

@@ -5,6 +5,7 @@ import { minutes, secondsToMs, sluiceError } from '#libs/kernel';
 import { openPrivateFolder } from '#libs/platform';
 import type { Change, Database } from '#libs/store';
 import {
+  mostReplicas,
   type VersionGroup,
   forgetLeaving,
   freeOrdinal,
@@ -207,7 +208,8 @@ export class ReplicaSupervisor implements AsyncDisposable {
 
   private adjust(group: VersionGroup): void {
     if (this.isStopping) return;
-    const { desired } = group.wanted;
+    const desired = Math.min(group.wanted.desired, mostReplicas(group.wanted.manifest));
+    if (desired < group.wanted.desired) this.refuseSurplus(group, desired);
     const staying = serving(group);
     // The last started are the first to go: they carry the least.
     for (const life of staying.slice(desired).toReversed()) this.drain(group, life);
@@ -229,7 +231,7 @@ export class ReplicaSupervisor implements AsyncDisposable {
 
   private drainReplaced(group: VersionGroup): void {
     const readyCount = serving(group).filter(({ state }) => state === 'ready').length;
-    if (readyCount < group.wanted.desired) return;
+    if (readyCount < Math.min(group.wanted.desired, mostReplicas(group.wanted.manifest))) return;
     for (const life of group.leaving.keys()) this.drain(group, life);
   }
 
@@ -264,6 +266,28 @@ export class ReplicaSupervisor implements AsyncDisposable {
       },
     });
     group.lives.add(life);
+  }
+
+  /** One row for each wish, so that who asked for more sees why there are no more. */
+  private refuseSurplus(group: VersionGroup, most: number): void {
+    const { model, version, desired, updatedAt } = group.wanted;
+    if (group.refusedWish?.getTime() === updatedAt.getTime()) return;
+    group.refusedWish = updatedAt;
+    const reason = `${desired} replicas are wanted, and each of the ${most} targets is one: ${desired - most} are not started`;
+    const { host } = this.settings;
+    void this.ledger.record({
+      id: randomUUID(),
+      model,
+      version,
+      host,
+      address: '-',
+      pid: null,
+      state: 'failed',
+      reason,
+      cause: null,
+      runtime: null,
+      residentBytes: null,
+    });
   }
 
   /**
