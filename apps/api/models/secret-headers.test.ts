@@ -121,6 +121,7 @@ it('refuses callers, unknown versions, archived ones, and ones that run here', a
   expect((await call('PUT', path.replace('/1/', '/2/'), body)).json()).toMatchObject({
     code: 'SLU_MODEL_VERSION_UNKNOWN',
   });
+  expect((await call('GET', '/api/models/a%00b/versions/%00/secret-headers')).statusCode).toBe(404);
   await api.db.database.query(`INSERT INTO model_versions (model, version, format, manifest, content_digest,
     artifact_path, state, registered_by) VALUES ('own', '1', 'onnx', '{}', 'd', '/nowhere', 'registered', 'test')`);
   for (const method of ['GET', 'PUT'] as const) {
