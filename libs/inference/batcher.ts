@@ -143,12 +143,14 @@ export class Batcher {
       member = pool.pick(claim);
       if (member === undefined) return false;
     }
+    const own = this.planRules(rules, member);
+    if (claim === 'ahead' && !this.queue.mayBeFull(own)) return false;
     const nowMs = clock.monotonicMs();
-    const plan = this.queue.plan(this.planRules(rules, member), nowMs);
+    const plan = this.planNext(own, nowMs);
     for (const item of plan.expired) this.expire(item, nowMs, true);
     if (plan.items.length === 0) return true;
     if (!plan.isFull && claim === 'ahead') return false;
-    if (!plan.isFull && !plan.isPreferred && nowMs < plan.holdUntilMs) {
+    if (isHeld(plan, nowMs)) {
       this.hold(plan, nowMs);
       return false;
     }
@@ -156,6 +158,19 @@ export class Batcher {
     for (const { request, enqueuedMs } of plan.items) this.totals.left(request.priority, nowMs - enqueuedMs);
     this.start(plan.items, member, claim);
     return true;
+  }
+
+  // While the batch whose turn it is waits for more rows, one of another shape that need not wait goes before it.
+  private planNext(rules: PlanRules, nowMs: number): BatchPlan {
+    let next = this.queue.plan(rules, nowMs);
+    if (!isHeld(next, nowMs)) return next;
+    for (const key of this.queue.keys()) {
+      if (key === next.key) continue;
+      const other = this.queue.plan(rules, nowMs, key);
+      if (!isHeld(other, nowMs)) return other;
+      if (other.holdUntilMs < next.holdUntilMs) next = other;
+    }
+    return next;
   }
 
   private planRules(rules: SchedulingRules, member: PooledReplica): PlanRules {
@@ -355,6 +370,9 @@ export class Batcher {
     );
   }
 }
+
+const isHeld = ({ items, isFull, isPreferred, holdUntilMs }: BatchPlan, nowMs: number): boolean =>
+  items.length > 0 && !isFull && !isPreferred && nowMs < holdUntilMs;
 
 function abandoned(item: WaitingRequest): void {
   item.fail(sluiceError('SLU_REQUEST_ABANDONED'));
