@@ -17,7 +17,14 @@ afterAll(async () => {
 });
 
 const infer = async (): Promise<{ status: number; body: any }> => {
-  const inputs = [{ name: 'x', datatype: 'FP32', shape: [1, 16], data: Array.from({ length: 16 }, Math.sin) }];
+  const inputs = [
+    {
+      name: 'x',
+      datatype: 'FP32',
+      shape: [1, 16],
+      data: Array.from({ length: 16 }, (_value, index) => Math.sin(index + 1)),
+    },
+  ];
   return sluice.call('POST', '/v2/models/far/infer', { inputs });
 };
 const replica = async (): Promise<{ state: string; reason: string | null; address: string }> =>
