@@ -130,6 +130,8 @@ it('refuses callers, unknown versions, archived ones, and ones that run here', a
   }
   await call('POST', '/api/models/remote-tone/versions/1/archive');
   expect((await call('PUT', path, body)).json()).toMatchObject({ code: 'SLU_MODEL_VERSION_ARCHIVED' });
+  // Nobody calls with them any more, so they are gone.
+  expect(await api.db.database.query('SELECT 1 FROM secret_headers')).toEqual([]);
 });
 
 it('lets the secret into no answer, no log line, no audit row, and into the database only sealed', async () => {
