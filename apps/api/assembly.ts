@@ -1,4 +1,4 @@
-import { ApiKeys, KeyRing, Pepper } from '#libs/access';
+import { ApiKeys, KeyRing, Pepper, SecretSeal } from '#libs/access';
 import { RolloutLedger, Rollouts, RolloutWorkflows, TemporalLink } from '#libs/control';
 import {
   ArtifactStore,
@@ -10,12 +10,16 @@ import {
   QuarantineLedger,
   RecordSpool,
   registerInferenceMetrics,
+  RemoteConnections,
   replicaOpener,
   ReplicaSets,
   RequestRecorder,
+  SecretHeaderRing,
+  SecretHeaders,
   ServingState,
   type FolderAccess,
 } from '#libs/inference';
+import { systemClock } from '#libs/kernel';
 import { required, type Logger, type SluiceConfig, type Telemetry } from '#libs/platform';
 import { ChangeFeed, Database, type ChangeFeedListener } from '#libs/store';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -37,7 +41,9 @@ export async function assemble(
   telemetry: Telemetry,
   stack: AsyncDisposableStack,
 ): Promise<Assembly> {
-  const pepper = new Pepper(required(config.masterKey, 'SLUICE_MASTER_KEY'));
+  const masterKey = required(config.masterKey, 'SLUICE_MASTER_KEY');
+  const pepper = new Pepper(masterKey);
+  const seal = new SecretSeal(masterKey);
   const databaseUrl = required(config.databaseUrl, 'DATABASE_URL');
   const database = stack.use(await connect(databaseUrl, log));
   const refusals = stack.use(new RefusalLog({ database, log }));
@@ -52,7 +58,8 @@ export async function assemble(
   const management = manage(config, database, stack);
   const state = stack.use(new ServingState({ database, log }));
   const quarantine = stack.use(new QuarantineLedger({ database, log }));
-  const inference = await serve(config, { database, log, telemetry, state, quarantine }, stack);
+  const secrets = stack.use(new SecretHeaderRing({ database, seal, log }));
+  const inference = await serve(config, { database, log, telemetry, state, quarantine, secrets }, stack);
   const { endpoints, replicaSets } = management;
   const loading = new EndpointLoading({
     database,
@@ -61,14 +68,18 @@ export async function assemble(
     isUp: (versionKey) => inference.hasReadyReplica(versionKey),
   });
   await withRetry(() => keyRing.load(), log);
+  await secrets.load();
   await state.load();
   await management.registry
     .sweep()
     .catch((err: unknown) => log.warn({ err }, 'the artifact folder could not be swept'));
-  const feed = stack.use(new ChangeFeed(databaseUrl, `${service}-feed`, followers(keyRing, state, quarantine, log)));
+  const feed = stack.use(
+    new ChangeFeed(databaseUrl, `${service}-feed`, followers([keyRing, secrets, state, quarantine], log)),
+  );
   await feed.start();
   return {
     ...management,
+    secretHeaders: new SecretHeaders(database, seal),
     apiKeys,
     refusals,
     keyRing,
@@ -113,17 +124,19 @@ interface ServingParts {
   log: Logger;
   telemetry: Telemetry;
   state: ServingState;
+  secrets: SecretHeaderRing;
   quarantine: QuarantineLedger;
 }
 
 async function serve(
   config: SluiceConfig,
-  { database, log, telemetry, state, quarantine }: ServingParts,
+  { database, log, telemetry, state, quarantine, secrets }: ServingParts,
   stack: AsyncDisposableStack,
 ): Promise<InferenceService> {
   const counters = stack.use(new OutcomeCounters({ database, log }));
   const spool = await RecordSpool.open({ folder: config.spoolFolder, log });
   const recorder = stack.use(new RequestRecorder({ database, spool, log }));
+  const remotes = new RemoteConnections({ secrets, allowedHosts: config.remoteHosts, clock: systemClock, log });
   const inference = stack.use(
     new InferenceService({
       state,
@@ -131,12 +144,12 @@ async function serve(
       recorder,
       log,
       quarantine: quarantine.quarantine,
-      openReplica: replicaOpener(),
+      openReplica: replicaOpener(remotes),
       // Without a collector nobody would see the spans, and requests need not pay for them.
       tracer: config.otlpEndpoint === undefined ? undefined : telemetry.tracer,
     }),
   );
-  registerInferenceMetrics(telemetry.meter, { service: inference, counters, recorder, spool });
+  registerInferenceMetrics(telemetry.meter, { service: inference, counters, recorder, spool, state });
   return inference;
 }
 
@@ -150,13 +163,7 @@ export function folderAccess({ artifactRoots, host }: Pick<SluiceConfig, 'artifa
   };
 }
 
-function followers(
-  keyRing: KeyRing,
-  state: ServingState,
-  quarantine: QuarantineLedger,
-  log: Logger,
-): ChangeFeedListener {
-  const all = [keyRing, state, quarantine];
+function followers(all: readonly ChangeFeedListener[], log: Logger): ChangeFeedListener {
   return {
     onChange(change) {
       for (const follower of all) follower.onChange(change);
@@ -167,7 +174,7 @@ function followers(
     },
     onLost(reason) {
       log.warn({ reason }, 'changes are not followed; serving goes on with what is known');
-      for (const follower of all) follower.onLost();
+      for (const follower of all) follower.onLost(reason);
     },
   };
 }

@@ -225,7 +225,8 @@ export class Batcher {
     try {
       const inputs =
         items.length === 1 ? items[0]!.request.inputs : stackTensors(items.map((item) => item.request.inputs));
-      const call = { timeoutMs: Math.max(1, deadlineMs - startedMs), traceparent: trace?.traceparent };
+      const isRetry = items.some((item) => item.losses > 0);
+      const call = { timeoutMs: Math.max(1, deadlineMs - startedMs), traceparent: trace?.traceparent, isRetry };
       const sentMs = clock.monotonicMs();
       const outputs = await member.replica.infer(inputs, call);
       const answeredMs = clock.monotonicMs();
@@ -270,8 +271,14 @@ export class Batcher {
     const failure = failureOf(error, items[0]!.request.timeoutMs);
     if (failure.kind === 'lost') {
       this.settings.pool.lose(member);
-      if (failure.isDeath && items.length === 1) this.settings.onAlone?.(items[0]!.request, true);
-      this.retryLost(items);
+      const isOwn = member.replica.mostRuns === undefined;
+      if (isOwn && failure.isDeath && items.length === 1) this.settings.onAlone?.(items[0]!.request, true);
+      // On a server that is shared a run cannot be kept from others, so waiting for it to be alone would only cost time.
+      this.retryLost(items, isOwn);
+    } else if (failure.kind === 'overload') {
+      for (const item of items) item.fail(this.overloaded(item, failure.retryAfterSeconds));
+    } else if (failure.kind === 'replica') {
+      for (const item of items) item.fail(failure.error);
     } else if (failure.kind === 'timeout' || items.length === 1) {
       for (const item of items) item.fail(failure.error);
     } else {
@@ -281,12 +288,18 @@ export class Batcher {
   }
 
   // Which of them killed the replica is unknown. One by one, each on a replica of its own, only the guilty one fails.
-  private retryLost(items: readonly WaitingRequest[]): void {
+  private retryLost(items: readonly WaitingRequest[], isSuspect: boolean): void {
     for (const item of items) {
       item.losses += 1;
       if (item.losses > 1) item.fail(sluiceError('SLU_INFERENCE_REPLICA_LOST', {}, { retryAfterSeconds }));
-      else if (!item.isSettled) this.retries.push({ items: [item], isSuspect: true });
+      else if (!item.isSettled) this.retries.push({ items: [item], isSuspect });
     }
+  }
+
+  // What was lost once and finds no room for its second try is lost; anything else may simply come again.
+  private overloaded({ losses, request }: WaitingRequest, seconds = retryAfterSeconds): SluiceError {
+    if (losses > 0) return sluiceError('SLU_INFERENCE_REPLICA_LOST', {}, { retryAfterSeconds: seconds });
+    return this.queueFull(request, this.settings.clock.monotonicMs(), seconds);
   }
 
   // Halves find one guilty request among many in few runs.
@@ -334,8 +347,11 @@ export class Batcher {
     return sluiceError('SLU_INFERENCE_NOT_READY', { endpoint, version: this.settings.version }, { retryAfterSeconds });
   }
 
-  private queueFull({ endpoint }: BatchRequest, nowMs: number): SluiceError {
-    const seconds = this.drain.secondsFor(this.queue.count, nowMs);
+  private queueFull(
+    { endpoint }: BatchRequest,
+    nowMs: number,
+    seconds = this.drain.secondsFor(this.queue.count, nowMs),
+  ): SluiceError {
     return sluiceError(
       'SLU_INFERENCE_QUEUE_FULL',
       { endpoint, retryAfterSeconds: seconds },

@@ -73,6 +73,15 @@ it('shows each arm and each version by plain numbers, read when somebody asks', 
     service: { inFlight: 3, lanes, quarantine, nowMs: () => systemClock.monotonicMs() } as never,
     recorder: { bufferedRecords: 4 } as never,
     spool: { size: { bytes: 5, batches: 1 }, droppedBatches: 6 } as never,
+    state: {
+      snapshot: {
+        replicas: new Map([
+          ['tone/1', { places: [{ model: 'tone', version: '1', residentBytes: 7 }, { residentBytes: 8 }, {}] }],
+          ['tone/2', { places: [] }],
+        ]),
+      } as never,
+      replicaEnds: [{ model: 'tone', version: '1', cause: 'memory', count: 9 }],
+    },
   });
   const { resourceMetrics } = await reader.collect();
   const shown = new Map<string, unknown[]>();
@@ -103,5 +112,7 @@ it('shows each arm and each version by plain numbers, read when somebody asks', 
   expect(shown.get('sluice_inference_quarantine_inputs')).toEqual([[{}, 0]]);
   caller.leave();
   expect(await Promise.all(waiting)).toContain('SLU_INFERENCE_QUEUE_FULL');
+  expect(shown.get('sluice_inference_replica_resident_bytes')).toEqual([[{ model: 'tone', version: '1' }, 15]]);
+  expect(shown.get('sluice_inference_replica_ends')).toEqual([[{ model: 'tone', version: '1', cause: 'memory' }, 9]]);
   await provider.shutdown();
 });

@@ -3,12 +3,14 @@ import type { InferenceService } from './inference-service.js';
 import { outcomes, quantileOf, type OutcomeCounters } from './outcome-counters.js';
 import type { RecordSpool } from './record-spool.js';
 import type { RequestRecorder } from './request-recorder.js';
+import type { ServingState } from './serving-state.js';
 
 export interface InferenceMetricsSources {
   service: InferenceService;
   counters: OutcomeCounters;
   recorder: RequestRecorder;
   spool: RecordSpool;
+  state: Pick<ServingState, 'snapshot' | 'replicaEnds'>;
 }
 
 const quantiles = [0.5, 0.95, 0.99];
@@ -24,6 +26,7 @@ export function registerInferenceMetrics(meter: Meter, sources: InferenceMetrics
   registerCaches(meter, sources.service);
   registerQuarantine(meter, sources.service);
   registerRecords(meter, sources);
+  registerReplicas(meter, sources.state);
 }
 
 function registerArms(meter: Meter, counters: OutcomeCounters): void {
@@ -200,5 +203,28 @@ function registerRecords(meter: Meter, { recorder, spool }: InferenceMetricsSour
       result.observe(dropped, spool.droppedBatches);
     },
     [buffered, spooled, dropped],
+  );
+}
+
+function registerReplicas(meter: Meter, state: InferenceMetricsSources['state']): void {
+  const ends = meter.createObservableCounter('sluice_inference_replica_ends', {
+    description: 'Replicas that ended, by cause, as this process saw it',
+  });
+  const resident = meter.createObservableGauge('sluice_inference_replica_resident_bytes', {
+    unit: 'bytes',
+    description: 'Resident memory of the replicas of a version together, as last seen',
+  });
+  meter.addBatchObservableCallback(
+    (result) => {
+      for (const { model, version, cause, count } of state.replicaEnds)
+        result.observe(ends, count, { model, version, cause });
+      for (const [, { places }] of state.snapshot.replicas) {
+        const [first] = places;
+        if (first === undefined) continue;
+        const sum = places.reduce((bytes, { residentBytes }) => bytes + (residentBytes ?? 0), 0);
+        result.observe(resident, sum, { model: first.model, version: first.version });
+      }
+    },
+    [ends, resident],
   );
 }

@@ -15,7 +15,6 @@ export interface PythonServerSpawnSettings {
   environments: PythonEnvironments;
   /** An interpreter that has the framework already; nothing is installed then. */
   interpreter?: string | undefined;
-  threads: number;
   /** The whole environment besides the server's own settings. Keys and database addresses have no place in it. */
   env?: Readonly<Record<string, string>> | undefined;
   onLine?: ((line: string, launch: ReplicaLaunch) => void) | undefined;
@@ -102,13 +101,13 @@ class PythonServerProcess implements ReplicaProcess {
   }
 
   private start(interpreter: string): void {
-    const { runtimeFolder, threads, env } = this.settings;
+    const { runtimeFolder, env } = this.settings;
     const child = spawn(interpreter, [path.join(runtimeFolder, 'main.py')], {
       env: {
         ...env,
         SLUICE_MODEL_DIR: this.launch.artifactPath,
         SLUICE_SOCKET: this.launch.socketPath,
-        SLUICE_THREADS: String(this.launch.manifest.instances?.threads ?? threads),
+        SLUICE_THREADS: String(this.launch.threads),
         SLUICE_PARENT_FD: String(parentLine),
         PYTHONUNBUFFERED: '1',
       },

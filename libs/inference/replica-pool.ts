@@ -107,11 +107,12 @@ export class ReplicaPool implements AsyncDisposable {
 
   /** A replica with room for such a claim, or undefined. Nothing is claimed yet. */
   pick(claim: Claim): PooledReplica | undefined {
-    const limit = claim === 'ahead' ? this.runsPerReplica : 1;
+    const ownLimit = claim === 'ahead' ? this.runsPerReplica : 1;
     let first: PooledReplica | undefined;
     let more: PooledReplica[] | undefined;
     for (const member of this.members.values()) {
-      if (!member.isUp || member.isLeaving || member.isTakenAlone || member.running >= limit) continue;
+      if (!member.isUp || member.isLeaving || member.isTakenAlone || member.running >= limitOf(member, claim, ownLimit))
+        continue;
       if (first === undefined) first = member;
       else (more ??= [first]).push(member);
     }
@@ -160,6 +161,7 @@ export class ReplicaPool implements AsyncDisposable {
 
   private enter(place: ReplicaPlace): void {
     const member = new PooledReplica(this.settings.open(place));
+    member.replica.onOut?.(() => this.lose(member));
     this.members.set(place.id, member);
     this.track(this.probe(member));
   }
@@ -228,4 +230,11 @@ export class ReplicaPool implements AsyncDisposable {
       .finally(() => this.unfinished.delete(tracked));
     this.unfinished.add(tracked);
   }
+}
+
+// A server that runs many at once is idle as long as it has room. A run that is to be alone is alone there as well.
+function limitOf({ replica }: PooledReplica, claim: Claim, ownLimit: number): number {
+  const { mostRuns } = replica;
+  if (mostRuns === undefined) return ownLimit;
+  return claim === 'alone' ? Math.min(1, mostRuns) : mostRuns;
 }

@@ -15,11 +15,13 @@ export interface ReplicaSupervisorSettings {
   /** Holds the sockets of this supervisor and nothing else. */
   socketFolder: string;
   spawnReplica: SpawnReplica;
+  /** Threads that the replicas of one version may use together, where its manifest does not say how many each has. */
+  threads?: number | undefined;
   onProblem?: ((problem: string) => void) | undefined;
   times?: Partial<SupervisorTimes> | undefined;
 }
 
-type SupervisorTimes = LifeTimes & BackOffTimes & ReplacementTimes;
+export type SupervisorTimes = LifeTimes & BackOffTimes & ReplacementTimes;
 
 interface BackOffTimes {
   firstBackOffMs: number;
@@ -31,6 +33,8 @@ interface BackOffTimes {
 interface ReplacementTimes {
   /** How long a replica that was asked to go waits for its replacement before it goes without one. */
   replacementWaitMs: number;
+  /** Least time between two replacements of one version's replicas for the memory that they hold. */
+  memoryRestartMs: number;
 }
 
 const defaultTimes: SupervisorTimes = {
@@ -41,6 +45,10 @@ const defaultTimes: SupervisorTimes = {
   longestBackOffMs: secondsToMs(10),
   healthyMs: secondsToMs(30),
   replacementWaitMs: secondsToMs(minutes(1)),
+  memoryRestartMs: secondsToMs(minutes(1)),
+  memoryRowMs: secondsToMs(minutes(1)),
+  watchEveryMs: secondsToMs(1),
+  livenessMs: secondsToMs(20),
 };
 
 const loadFailureLimit = 5;
@@ -58,6 +66,11 @@ interface VersionGroup {
   backOffMs: number;
   loadFailures: number;
   startTimer: NodeJS.Timeout | undefined;
+  /** The wish whose surplus was refused already. */
+  refusedWish?: Date | undefined;
+  /** Those that hold too much memory, each with why, in the order of their turn. */
+  overLimit: Map<ReplicaLife, string>;
+  memoryTimer: NodeJS.Timeout | undefined;
 }
 
 /**
@@ -90,7 +103,7 @@ export class ReplicaSupervisor implements AsyncDisposable {
   async start(): Promise<void> {
     const { socketFolder } = this.settings;
     await openPrivateFolder(socketFolder);
-    const leftovers = (await readdir(socketFolder)).filter((name) => name.endsWith('.sock'));
+    const leftovers = (await readdir(socketFolder)).filter((name) => /\.(sock|live)$/.test(name));
     await Promise.all(leftovers.map((name) => rm(path.join(socketFolder, name), { force: true })));
     await this.reconcile();
   }
@@ -122,6 +135,7 @@ export class ReplicaSupervisor implements AsyncDisposable {
     await this.reconciling;
     for (const group of this.groups.values()) {
       clearTimeout(group.startTimer);
+      clearTimeout(group.memoryTimer);
       for (const life of group.lives) this.drain(group, life);
     }
     await Promise.all(this.drains);
@@ -193,7 +207,16 @@ export class ReplicaSupervisor implements AsyncDisposable {
 
   private newGroup(wanted: WantedReplicas): VersionGroup {
     const { firstBackOffMs: backOffMs } = this.times;
-    return { wanted, lives: new Set(), leaving: new Map(), backOffMs, loadFailures: 0, startTimer: undefined };
+    return {
+      wanted,
+      lives: new Set(),
+      leaving: new Map(),
+      backOffMs,
+      loadFailures: 0,
+      startTimer: undefined,
+      overLimit: new Map(),
+      memoryTimer: undefined,
+    };
   }
 
   private forgetFailures(group: VersionGroup): void {
@@ -205,7 +228,8 @@ export class ReplicaSupervisor implements AsyncDisposable {
 
   private adjust(group: VersionGroup): void {
     if (this.isStopping) return;
-    const { desired } = group.wanted;
+    const desired = Math.min(group.wanted.desired, mostReplicas(group.wanted.manifest));
+    if (desired < group.wanted.desired) this.refuseSurplus(group, desired);
     const staying = serving(group);
     // The last started are the first to go: they carry the least.
     for (const life of staying.slice(desired).toReversed()) this.drain(group, life);
@@ -227,7 +251,7 @@ export class ReplicaSupervisor implements AsyncDisposable {
 
   private drainReplaced(group: VersionGroup): void {
     const readyCount = serving(group).filter(({ state }) => state === 'ready').length;
-    if (readyCount < group.wanted.desired) return;
+    if (readyCount < Math.min(group.wanted.desired, mostReplicas(group.wanted.manifest))) return;
     for (const life of group.leaving.keys()) this.drain(group, life);
   }
 
@@ -237,7 +261,16 @@ export class ReplicaSupervisor implements AsyncDisposable {
     const replicaId = randomUUID();
     const socketPath = this.socketPathOf(replicaId.replaceAll('-', '').slice(0, socketNameLength));
     const life = new ReplicaLife({
-      launch: { replicaId, model, version, artifactPath, socketPath, manifest, ordinal },
+      launch: {
+        replicaId,
+        model,
+        version,
+        artifactPath,
+        socketPath,
+        manifest,
+        ordinal,
+        threads: threadsOf(group.wanted, this.settings.threads ?? 1),
+      },
       host: this.settings.host,
       ledger: this.ledger,
       spawn: this.settings.spawnReplica,
@@ -247,12 +280,62 @@ export class ReplicaSupervisor implements AsyncDisposable {
         this.drainReplaced(group);
       },
       onDeath: (dead, reason) => this.replace(group, dead, reason),
+      onMemoryLimit: (heavy, reason) => {
+        group.overLimit.set(heavy, reason);
+        this.relieve(group);
+      },
     });
     group.lives.add(life);
   }
 
+  /** One row for each wish, so that who asked for more sees why there are no more. */
+  private refuseSurplus(group: VersionGroup, most: number): void {
+    const { model, version, desired, updatedAt } = group.wanted;
+    if (group.refusedWish?.getTime() === updatedAt.getTime()) return;
+    group.refusedWish = updatedAt;
+    const reason = `${desired} replicas are wanted, and each of the ${most} targets is one: ${desired - most} are not started`;
+    const { host } = this.settings;
+    void this.ledger.record({
+      id: randomUUID(),
+      model,
+      version,
+      host,
+      address: '-',
+      pid: null,
+      state: 'failed',
+      reason,
+      cause: null,
+      runtime: null,
+      residentBytes: null,
+    });
+  }
+
+  /**
+   * Replaces what holds too much memory, in order and one at a time: the new one first, then the old one goes. A model that
+   * never fits would be replaced for ever, so there is a pause in between.
+   */
+  private relieve(group: VersionGroup): void {
+    if (this.isStopping || group.memoryTimer !== undefined) return;
+    const [next] = group.overLimit;
+    if (next === undefined) return;
+    const [life, reason] = next;
+    group.overLimit.delete(life);
+    group.memoryTimer = setTimeout(() => {
+      group.memoryTimer = undefined;
+      this.relieve(group);
+    }, this.times.memoryRestartMs);
+    if (life.state !== 'ready' || group.leaving.has(life)) return;
+    life.explain({ cause: 'memory', reason });
+    this.settings.onProblem?.(
+      `replica ${life.id} of ${group.wanted.model}/${group.wanted.version} ${reason}; it is being replaced`,
+    );
+    this.letGo(group, life);
+    this.adjust(group);
+  }
+
   private drain(group: VersionGroup, life: ReplicaLife): void {
     forgetLeaving(group, life);
+    group.overLimit.delete(life);
     const drain = life.drain().finally(() => {
       group.lives.delete(life);
       this.drains.delete(drain);
@@ -263,6 +346,7 @@ export class ReplicaSupervisor implements AsyncDisposable {
   private replace(group: VersionGroup, dead: ReplicaLife, reason: string): string {
     group.lives.delete(dead);
     forgetLeaving(group, dead);
+    group.overLimit.delete(dead);
     if (dead.readyAtMs === undefined) group.loadFailures += 1;
     else if (performance.now() - dead.readyAtMs >= this.times.healthyMs) group.backOffMs = this.times.firstBackOffMs;
     if (group.loadFailures >= loadFailureLimit) {
@@ -290,8 +374,18 @@ export class ReplicaSupervisor implements AsyncDisposable {
 const serving = ({ lives, leaving }: VersionGroup): ReplicaLife[] =>
   [...lives].filter((life) => (life.state === 'starting' || life.state === 'ready') && !leaving.has(life));
 
-function freeOrdinal({ lives }: VersionGroup): number {
-  const taken = new Set([...lives].map((life) => life.ordinal));
+/** On other servers there are as many as the manifest names; here it is for the wish to say. */
+const mostReplicas = ({ remote }: WantedReplicas['manifest']): number => remote?.targets.length ?? Infinity;
+
+/** What the manifest says; else those that serve the same requests share what there is. */
+function threadsOf({ manifest, desired }: WantedReplicas, threads: number): number {
+  return manifest.instances?.threads ?? Math.max(1, Math.floor(threads / Math.max(1, desired)));
+}
+
+function freeOrdinal(group: VersionGroup): number {
+  // A server elsewhere can be reached twice, so the next connection need not wait until the one before is gone.
+  const lives = group.wanted.manifest.remote === undefined ? [...group.lives] : serving(group);
+  const taken = new Set(lives.map((life) => life.ordinal));
   let ordinal = 0;
   while (taken.has(ordinal)) ordinal += 1;
   return ordinal;

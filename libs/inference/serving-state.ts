@@ -1,5 +1,6 @@
 import type { Logger } from '#libs/platform';
 import type { Change, ChangeFeedListener, Database } from '#libs/store';
+import type { CountedEnds } from './replica-ends.js';
 import { ServingRows } from './serving-state-rows.js';
 import { emptySnapshot, ServingTables, type ServingSnapshot } from './serving-state-tables.js';
 import type { LiveEndpoint } from './route-table.js';
@@ -43,6 +44,11 @@ export class ServingState implements ChangeFeedListener, AsyncDisposable {
     return this.now;
   }
 
+  /** Ends of replicas that this process has seen happen. */
+  get replicaEnds(): Iterable<CountedEnds> {
+    return this.tables.replicaEnds.counts;
+  }
+
   get isLoaded(): boolean {
     return this.loadedAt !== undefined;
   }
@@ -67,6 +73,8 @@ export class ServingState implements ChangeFeedListener, AsyncDisposable {
         if (weight <= 0 || hasAnswered(version.key)) continue;
         const live = this.now.replicas.get(version.key);
         if (live?.newest?.state === 'failed' || (live?.desired === 0 && live.places.length === 0)) continue;
+        // A server elsewhere may stay away for as long as it likes, and its row says so.
+        if (version.format === 'remote' && live?.newest && live.newest.reason !== null) continue;
         return false;
       }
     }

@@ -34,6 +34,7 @@ export const errorTable = {
   SLU_MODEL_VERSION_UNKNOWN: { status: 404, text: 'there is no version {version} of model {model}' },
   SLU_MODEL_VERSION_IN_USE: { status: 409, text: 'version {version} of model {model} is in use: {usedBy}' },
   SLU_MODEL_VERSION_ARCHIVED: { status: 409, text: 'version {version} of model {model} is archived' },
+  SLU_MODEL_SECRET_HEADERS: { status: 422, text: '{field}: {problem}' },
   SLU_ENDPOINT_CONFLICT: { status: 409, text: 'endpoint {endpoint} exists already' },
   SLU_ENDPOINT_UNKNOWN: { status: 404, text: 'there is no endpoint {endpoint}' },
   SLU_ENDPOINT_HELD: { status: 409, text: 'endpoint {endpoint} is held by rollout {rolloutId}' },

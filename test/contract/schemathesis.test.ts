@@ -46,14 +46,22 @@ it('answers whatever a fuzzer makes of /openapi.json as the document says, and n
     const config = join(folder, 'schemathesis.toml');
     const report = join(folder, 'report.json');
     await writeFile(config, settings);
-    const { code, output } = await schemathesis(join(dirname(python), 'st'), folder, [
-      ...['--config-file', config, 'run', `${serving.base}/openapi.json`],
-      ...['--header', `Authorization: ${serving.api.as.admin.authorization}`],
-      ...['--checks', checks.join(','), '--phases', 'examples,coverage,fuzzing'],
-      ...['--max-examples', String(examples), ...randomness],
-      ...['--continue-on-failure', '--warnings', 'off', '--no-color'],
-      ...['--report', 'json', '--report-json-path', report],
-    ]);
+    const argv = [
+      `--config-file=${config}`,
+      'run',
+      `${serving.base}/openapi.json`,
+      `--header=Authorization: ${serving.api.as.admin.authorization}`,
+      `--checks=${checks.join(',')}`,
+      '--phases=examples,coverage,fuzzing',
+      `--max-examples=${examples}`,
+      '--continue-on-failure',
+      '--warnings=off',
+      '--no-color',
+      '--report=json',
+      `--report-json-path=${report}`,
+      ...randomness,
+    ];
+    const { code, output } = await schemathesis(join(dirname(python), 'st'), folder, argv);
     expect(code, output.slice(-20_000)).toBe(0);
     expect(await readFile(report, 'utf8')).toContain('/v2/models/{model}/infer');
   } finally {

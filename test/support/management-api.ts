@@ -1,4 +1,4 @@
-import { ApiKeys, KeyRing, Pepper, roles, type Role } from '#libs/access';
+import { ApiKeys, KeyRing, Pepper, roles, SecretSeal, type Role } from '#libs/access';
 import { RolloutLedger, Rollouts } from '#libs/control';
 import {
   ArtifactStore,
@@ -7,6 +7,7 @@ import {
   ModelRegistry,
   QuarantineLedger,
   ReplicaSets,
+  SecretHeaders,
   type FolderAccess,
 } from '#libs/inference';
 import { createLogger } from '#libs/platform';
@@ -84,6 +85,7 @@ export async function managementApi(
       registry,
       endpoints,
       replicaSets,
+      secretHeaders: new SecretHeaders(database, new SecretSeal(Buffer.alloc(32, 5))),
       rollouts,
       quarantine,
       apiKeys,

@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { delimiter, dirname, join, relative } from 'node:path';
+import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { type Manifest, PythonEnvironments } from '#libs/inference';
@@ -9,7 +9,7 @@ import { OipReplica } from '../../libs/inference/adapters/oip/oip-replica.js';
 import type { StartedReplica } from '../../libs/inference/ports/replica.contract.js';
 import { pythonFramework, type PythonFrameworkName, pythonServerSpawner } from '../../libs/inference/python-spawner.js';
 import type { ReplicaProcess } from '../../libs/inference/replica-supervisor-process.js';
-import { pythonEnvironment } from './python-environment.js';
+import { pathWithUv } from './python-environment.js';
 import { toolsFolder } from './temporal.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -18,9 +18,7 @@ const modelScripts = join(root, 'test/models/python');
 
 /** The environment that Sluice itself makes for the framework, made once per checkout. uv halves the time. */
 export async function frameworkInterpreter(framework: PythonFrameworkName): Promise<string> {
-  const withUv = dirname(await pythonEnvironment('uv', ['uv==0.13.9']));
-  // Behind the rest: that environment has a python3 of its own, which is not the one to build on.
-  const env = { ...process.env, PATH: `${process.env['PATH']}${delimiter}${withUv}` };
+  const env = { ...process.env, PATH: await pathWithUv() };
   const environments = new PythonEnvironments({ toolsFolder, env });
   const wanted = pythonFramework(framework, runtimeFolder);
   return environments.find(wanted) ?? environments.make(wanted, new AbortController().signal, () => undefined);
@@ -61,7 +59,6 @@ export async function startServer(
     runtimeFolder,
     environments: new PythonEnvironments({ toolsFolder: socketFolder, env: {} }),
     interpreter,
-    threads: 1,
     env: { PATH: globalThis.process.env['PATH'] ?? '', HOME: globalThis.process.env['HOME'] ?? '/' },
     onLine: (line) => lines.push(line),
   })({
@@ -72,6 +69,7 @@ export async function startServer(
     socketPath,
     manifest,
     ordinal: 0,
+    threads: 1,
   });
   const failure = await Promise.race([process.ready.then(() => undefined), process.ended]);
   return {

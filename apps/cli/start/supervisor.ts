@@ -1,14 +1,18 @@
+import { SecretSeal } from '#libs/access';
 import {
   modelServerSpawner,
   PythonEnvironments,
   pythonServerSpawner,
+  remoteSpawner,
   ReplicaSupervisor,
+  SecretHeaderRing,
   spawnByFormat,
   type SpawnReplica,
 } from '#libs/inference';
-import { createLogger, serviceLog, type SluiceConfig } from '#libs/platform';
+import { secondsToMs } from '#libs/kernel';
+import { createLogger, grantedProcessors, loadConfig, required, serviceLog, type SluiceConfig } from '#libs/platform';
 import { ChangeFeed, type Database } from '#libs/store';
-import { availableParallelism, hostname } from 'node:os';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -41,8 +45,8 @@ export async function startSupervisor(
   );
   const onLine = (line: string, { model, version }: { model: string; version: string }): void =>
     say(`${model}/${version} ${line}`);
-  // The API, PostgreSQL and other models share the machine.
-  const threads = Math.max(1, Math.floor(availableParallelism() / 2));
+  const masterKey = required(loadConfig(env).masterKey, 'SLUICE_MASTER_KEY');
+  const secrets = new SecretHeaderRing({ database, seal: new SecretSeal(masterKey), log: logger });
   const environments = new PythonEnvironments({ toolsFolder: join(config.home, 'tools'), env });
   const runtimeFolder = fileURLToPath(new URL('../../../../apps/python-runtime', import.meta.url));
   const python = (framework: 'torch' | 'tensorflow'): SpawnReplica => {
@@ -52,7 +56,6 @@ export async function startSupervisor(
       runtimeFolder,
       environments,
       interpreter,
-      threads,
       env: serverEnv,
       onLine,
     });
@@ -64,7 +67,7 @@ export async function startSupervisor(
     spawnReplica: spawnByFormat({
       onnx: modelServerSpawner({
         entryPath: fileURLToPath(new URL('../../model-server/main.js', import.meta.url)),
-        threads,
+        times: config.replicas,
         env: serverEnv,
         onLine,
       }),
@@ -72,24 +75,38 @@ export async function startSupervisor(
       'torch-export': python('torch'),
       'tensorflow-savedmodel': python('tensorflow'),
       keras: python('tensorflow'),
+      remote: remoteSpawner({ secrets, allowedHosts: config.remoteHosts }),
     }),
+    // The API, PostgreSQL and other models share the machine.
+    threads: Math.max(1, Math.floor(grantedProcessors() / 2)),
+    times: {
+      startDeadlineMs: secondsToMs(config.replicas.startDeadlineSeconds),
+      livenessMs: secondsToMs(config.replicas.livenessSeconds),
+      drainDeadlineMs: secondsToMs(config.replicas.drainDeadlineSeconds),
+    },
     onProblem: (problem) => logger.warn({ problem }, 'model servers'),
   });
   const reconcile = (): void =>
     void supervisor.reconcile().catch((error: unknown) => logger.error({ err: error }, 'reconciling failed'));
   const feed = new ChangeFeed(databaseUrl, 'sluice-supervisor', {
     onChange: (change) => {
+      secrets.onChange(change);
       if (supervisor.concerns(change)) reconcile();
     },
-    onConnected: reconcile,
+    onConnected: () => {
+      secrets.onConnected();
+      reconcile();
+    },
     onLost: (reason) => logger.warn({ reason }, 'the change feed is lost; model servers go on as they are'),
   });
+  await secrets.load();
   await supervisor.start();
   await feed.start();
   return {
     stop: async () => {
       await feed[Symbol.asyncDispose]();
       await supervisor.stop();
+      await secrets[Symbol.asyncDispose]();
     },
     // Model servers end by themselves when the channel to this process closes.
     kill: () => undefined,

@@ -7,6 +7,7 @@ Writes <folder>/{tensorflow-savedmodel,keras}/<model>. Nothing is trained: the w
 """
 
 import os
+import shutil
 import sys
 import zipfile
 from pathlib import Path
@@ -163,6 +164,15 @@ def refused(root: Path) -> None:
                     content = content.replace(b'"module": "keras.layers"', b'"module": "subprocess"')
                 target.writestr(entry, content)
     write_manifest(folder, "imports", "keras", [X], [Y])
+    for source, name, inputs, outputs, more in (
+        ("keras/lambda", "allowed-lambda", [X], [Y], {"allowCode": True}),
+        ("keras/dense", "wrong-size", [spec("x", "FP32", -1, 15)], [Y], {}),
+        ("tensorflow-savedmodel/dense", "wrong-name", [spec("z", "FP32", -1, 16)], [Y], {}),
+        ("tensorflow-savedmodel/dense", "wrong-type", [X], [spec("y", "FP64", -1, 3)], {}),
+    ):
+        folder = root / source.partition("/")[0] / name
+        shutil.copytree(root / source, folder)
+        write_manifest(folder, name, folder.parent.name, inputs, outputs, **more)
 
 
 def main() -> None:
