@@ -62,6 +62,7 @@ beforeEach(async () => {
       },
       hasReadyReplica: () => true,
       statistics: new ServingStatistics(),
+      schedulingOf: () => undefined as never,
     },
     state: { endpoint: endpointOf, snapshot: { endpoints: new Map(), versions: new Map(), replicas: new Map() } },
     loading: { load: async () => undefined, unload: async () => undefined },
