@@ -18,6 +18,7 @@ import { RouteBook } from './http/route-book.js';
 import { schemaPipe } from './http/schema-pipe.js';
 import { oipPaths, oipSchemas } from './inference/oip-openapi.js';
 import { oipRoutes, type OipRoutesOptions } from './inference/oip-routes.js';
+import { openAiPaths, openAiSchemas } from './openai/openai-openapi.js';
 import { openAiRoutes, type OpenAiRoutesOptions } from './openai/openai-routes.js';
 import { openApiDocument } from './reference/openapi.js';
 
@@ -79,7 +80,12 @@ export async function createServer(parts: ServerParts, settings: ServerSettings)
     authenticate: (req, action) => gatekeeper.admit(req, action),
   });
 
-  const openApi = once(() => openApiDocument(version, routes.operations, [{ paths: oipPaths, schemas: oipSchemas }]));
+  const openApi = once(() =>
+    openApiDocument(version, routes.operations, [
+      { paths: oipPaths, schemas: oipSchemas },
+      { paths: openAiPaths, schemas: openAiSchemas },
+    ]),
+  );
   const module = appModule({ ...parts, reference: { openApi, metrics: parts.prometheusText } });
   const app = await NestFactory.create<NestFastifyApplication>(module, adapter, {
     bodyParser: false,

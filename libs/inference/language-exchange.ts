@@ -321,7 +321,12 @@ function requestBody({ endpoint, body, isStream, path }: LanguageAsk): Buffer {
   const given = body['stream_options'] as Record<string, unknown> | undefined;
   // Asked for in any case: what a stream used is known from there alone.
   const options = isStream && path !== '/v1/embeddings' ? { stream_options: { ...given, include_usage: true } } : {};
-  return Buffer.from(JSON.stringify({ model: endpoint, ...body, ...options }));
+  try {
+    return Buffer.from(JSON.stringify({ model: endpoint, ...body, ...options }));
+  } catch (cause) {
+    // What could be read can be written, but for the depth.
+    throw sluiceError('SLU_INFERENCE_INPUT', { field: 'body', problem: 'is nested too deeply' }, { cause });
+  }
 }
 
 /** The last chunk of HTTP is nearly always there with the last event; then the connection can be used again. */

@@ -99,6 +99,8 @@ class EventStream {
       for (;;) {
         const events = await this.exchange.next();
         if (events === undefined) break;
+        // What opens the answer comes first, and may have a number that the next event goes on from.
+        this.begin();
         this.write(this.format.write(events));
         if (this.raw.writableLength > this.settings.bufferBytes) await this.taken();
       }
@@ -106,32 +108,34 @@ class EventStream {
       const error = isSluiceError(failure) ? failure : sluiceError('SLU_INTERNAL', {}, { cause: failure });
       this.exchange.fail(error);
       if (!this.isOpen) throw error;
-      this.finish(this.format.fail(error));
+      this.finish(() => this.format.fail(error));
       return;
     }
-    this.finish(this.format.end());
+    this.finish(() => this.format.end());
   }
 
   /** Also opens the answer: from then on a failure has no status any more, but the caller knows that somebody is at work. */
   beat(): void {
-    if (this.raw.writableLength === 0 && !this.raw.destroyed) this.write(heartbeat);
+    if (this.raw.writableLength > 0 || this.raw.destroyed) return;
+    this.begin();
+    this.write(heartbeat);
   }
 
-  private finish(text: string): void {
+  private finish(last: () => string): void {
     if (this.raw.destroyed) return;
-    if (!this.isOpen) this.begin();
-    this.raw.end(text, 'latin1');
+    this.begin();
+    this.raw.end(last(), 'latin1');
   }
 
   private write(text: string): void {
     if (this.raw.destroyed) return;
     this.lastWriteMs = performance.now();
-    if (!this.isOpen) this.begin();
     if (text !== '') this.raw.write(text, 'latin1');
   }
 
   private begin(): void {
     const { reply, raw } = this;
+    if (this.isOpen || raw.destroyed) return;
     this.isOpen = true;
     reply.header('openai-processing-ms', Math.round(performance.now() - this.exchange.startedMs));
     reply.hijack();

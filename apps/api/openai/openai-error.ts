@@ -1,5 +1,6 @@
 import type { ErrorCode, SluiceError } from '#libs/kernel';
 import type { FastifyReply } from 'fastify';
+import { jsonType } from '../inference/oip-error.js';
 
 export interface OpenAiError {
   message: string;
@@ -37,7 +38,6 @@ const notAgain: ReadonlySet<ErrorCode> = new Set([
 ]);
 
 const defaultRetryAfterSeconds = 1;
-export const jsonType = 'application/json';
 
 export function openAiError(error: SluiceError): { error: OpenAiError } {
   const { code, status, detail, message } = error;

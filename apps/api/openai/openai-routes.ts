@@ -5,13 +5,16 @@ import { randomUUID } from 'node:crypto';
 import { hasKeyInQuery } from '../http/key-in-query.js';
 import { BodyReader } from '../inference/oip-body.js';
 import { callerOf } from '../inference/oip-caller.js';
-import { oipErrorOf, pathOf } from '../inference/oip-error.js';
+import { jsonType, oipErrorOf, pathOf } from '../inference/oip-error.js';
 import { asBase64 } from './embedding-format.js';
 import { chunkFormat, EventStreams, type StreamFormat, type StreamSettings } from './event-stream.js';
 import { isObject, refusal, type JsonObject } from './field-rules.js';
-import { jsonType, sendOpenAiError } from './openai-error.js';
+import { sendOpenAiError } from './openai-error.js';
 import { describeModel, listModels } from './openai-models.js';
 import { checkedChat, checkedCompletion, checkedEmbedding, type CheckedAsk } from './openai-request.js';
+import { responseOf } from './responses-object.js';
+import { checkedResponse } from './responses-request.js';
+import { ResponsesStream } from './responses-stream.js';
 
 export type OpenAiAction = 'infer' | 'model.metadata';
 
@@ -38,7 +41,7 @@ declare module 'fastify' {
 interface Dialect {
   ask(body: JsonObject): CheckedAsk;
   whole?(answer: Buffer, body: JsonObject): Buffer;
-  stream?(body: JsonObject): StreamFormat;
+  stream?(body: JsonObject, endpoint: string): StreamFormat;
 }
 
 const defaultBodyTimeoutSeconds = 30;
@@ -98,7 +101,7 @@ function answerRoutes(scope: FastifyInstance, options: OpenAiRoutesOptions, stre
       const checked = dialect.ask(body);
       const exchange = begin(options.language, req, reply, checked);
       const sending = checked.isStream
-        ? streams.send(reply, exchange, dialect.stream?.(body) ?? chunkFormat)
+        ? streams.send(reply, exchange, dialect.stream?.(body, checked.endpoint) ?? chunkFormat)
         : sendWhole(reply, exchange, (answer) => dialect.whole?.(answer, body) ?? answer);
       sending.catch((failure: unknown) => {
         if (isSluiceError(failure)) sendOpenAiError(reply, failure);
@@ -109,6 +112,11 @@ function answerRoutes(scope: FastifyInstance, options: OpenAiRoutesOptions, stre
   route('/chat/completions', { ask: checkedChat });
   route('/completions', { ask: checkedCompletion });
   route('/embeddings', { ask: checkedEmbedding, whole: asBase64 });
+  route('/responses', {
+    ask: checkedResponse,
+    whole: responseOf,
+    stream: (body, endpoint) => new ResponsesStream(body, endpoint),
+  });
 }
 
 function begin(
