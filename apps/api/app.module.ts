@@ -1,10 +1,11 @@
 import { ApiKeys } from '#libs/access';
 import { Rollouts } from '#libs/control';
-import { Endpoints, ModelRegistry, ReplicaSets } from '#libs/inference';
+import { Endpoints, ModelRegistry, ReplicaSets, SecretHeaders } from '#libs/inference';
 import { Module, type DynamicModule } from '@nestjs/common';
 import { EndpointsController } from './endpoints/endpoints.controller.js';
 import { KeysController } from './keys/keys.controller.js';
 import { ModelsController } from './models/models.controller.js';
+import { SecretHeadersController } from './models/secret-headers.controller.js';
 import { Reference, ReferenceController } from './reference/reference.controller.js';
 import { ReplicasController } from './replicas/replicas.controller.js';
 import { RolloutsController } from './rollouts/rollouts.controller.js';
@@ -13,6 +14,7 @@ export interface ManagementParts {
   registry: ModelRegistry;
   endpoints: Endpoints;
   replicaSets: ReplicaSets;
+  secretHeaders: SecretHeaders;
   rollouts: Rollouts;
   apiKeys: ApiKeys;
   reference: Reference;
@@ -21,6 +23,7 @@ export interface ManagementParts {
 @Module({
   controllers: [
     ModelsController,
+    SecretHeadersController,
     EndpointsController,
     RolloutsController,
     KeysController,
@@ -38,6 +41,7 @@ export function appModule(parts: ManagementParts): DynamicModule {
       { provide: ModelRegistry, useValue: parts.registry },
       { provide: Endpoints, useValue: parts.endpoints },
       { provide: ReplicaSets, useValue: parts.replicaSets },
+      { provide: SecretHeaders, useValue: parts.secretHeaders },
       { provide: Rollouts, useValue: parts.rollouts },
       { provide: ApiKeys, useValue: parts.apiKeys },
       { provide: Reference, useValue: parts.reference },

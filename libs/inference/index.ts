@@ -39,6 +39,11 @@ export {
 } from './ports/language-replica.js';
 export { OipReplica, type OipReplicaSettings } from './adapters/oip/oip-replica.js';
 export { OpenAiReplica, type OpenAiReplicaSettings } from './adapters/openai/openai-replica.js';
+export { remoteSpawner } from './replica-remote-process.js';
+export { RemoteConnections } from './remote-connections.js';
+export { headerName, headerValue } from './manifest-settings.js';
+export { SecretHeaders, type SecretHeaderView } from './secret-headers.js';
+export { SecretHeaderRing } from './secret-header-ring.js';
 export { replicaOpener } from './replica-opener.js';
 export { spawnByFormat, type ReplicaSpawners } from './replica-spawners.js';
 export type { FolderAccess } from './artifact-folder.js';

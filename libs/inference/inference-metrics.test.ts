@@ -5,6 +5,7 @@ import { expect, it } from 'vitest';
 import { VersionLanes } from './inference-service-lanes.js';
 import { registerInferenceMetrics } from './inference-metrics.js';
 import { OutcomeCounters } from './outcome-counters.js';
+import { Quarantine } from './quarantine.js';
 import { servedVersion } from './route-table.js';
 
 class PulledReader extends MetricReader {
@@ -36,6 +37,8 @@ it('shows each arm and each version by plain numbers, read when somebody asks', 
     },
     clock: systemClock,
     log,
+    quarantine: new Quarantine({ clock: systemClock, log }),
+    timeoutMs: 1,
     maxQueuedRequests: 1,
     maxQueuedBytes: 1,
     replicaWaitMs: 1,

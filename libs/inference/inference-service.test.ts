@@ -162,7 +162,7 @@ it('counts a failure of the model against its arm, and records but does not coun
   expect(mistaken).toMatchObject({ arm: 'candidate', error: { code: 'SLU_INFERENCE_INPUT' } });
   expect(unknown.error?.code).toBe('SLU_ENDPOINT_UNKNOWN');
   expect([...served.counters.totals].map(({ outcomes }) => outcomes)).toEqual([
-    { ok: 1, caller: 1, model: 1, overload: 0 },
+    { ok: 1, cached: 0, caller: 1, model: 1, overload: 0 },
   ]);
   expect(served.records.map(({ status, errorCode, endpoint }) => [status, errorCode, endpoint]).sort()).toEqual([
     [200, undefined, 'tone'],

@@ -136,16 +136,18 @@ const fillers: Record<NumericDatatype, (values: readonly unknown[], target: neve
   INT64: (values, target: BigInt64Array, offset) => {
     for (let index = 0; index < values.length; index += 1) {
       const value = values[index];
-      if (!Number.isSafeInteger(value)) return offset + index;
-      target[offset + index] = BigInt(value as number);
+      if (Number.isSafeInteger(value)) target[offset + index] = BigInt(value as number);
+      else if (typeof value === 'bigint' && BigInt.asIntN(64, value) === value) target[offset + index] = value;
+      else return offset + index;
     }
     return nothingWrong;
   },
   UINT64: (values, target: BigUint64Array, offset) => {
     for (let index = 0; index < values.length; index += 1) {
       const value = values[index];
-      if (!Number.isSafeInteger(value) || (value as number) < 0) return offset + index;
-      target[offset + index] = BigInt(value as number);
+      if (Number.isSafeInteger(value) && (value as number) >= 0) target[offset + index] = BigInt(value as number);
+      else if (typeof value === 'bigint' && BigInt.asUintN(64, value) === value) target[offset + index] = value;
+      else return offset + index;
     }
     return nothingWrong;
   },

@@ -3,7 +3,7 @@ import type { ReplicaState } from '#libs/store';
 import pino from 'pino';
 import { expect, it, vi } from 'vitest';
 import { ScriptedReplica } from '../../test/support/scripted-replica.js';
-import { ReplicaPool } from './replica-pool.js';
+import { ReplicaPool, type Claim, type PooledReplica } from './replica-pool.js';
 
 function setUp(...replicas: ScriptedReplica[]) {
   let roomCalls = 0;
@@ -14,6 +14,11 @@ function setUp(...replicas: ScriptedReplica[]) {
     probeEveryMs: 1,
     onRoom: () => (roomCalls += 1),
   });
+  const claim = (kind: Claim): PooledReplica | undefined => {
+    const member = pool.pick(kind);
+    if (member !== undefined) pool.take(member, kind);
+    return member;
+  };
   const follow = (...rows: [id: string, state: ReplicaState][]): void =>
     pool.follow({
       desired: rows.length,
@@ -29,7 +34,7 @@ function setUp(...replicas: ScriptedReplica[]) {
         endedAt: null,
       })),
     });
-  return { pool, follow, roomCalls: () => roomCalls };
+  return { pool, follow, claim, roomCalls: () => roomCalls };
 }
 
 const replica = (id: string): ScriptedReplica => new ScriptedReplica(id, () => []);
@@ -37,55 +42,55 @@ const replica = (id: string): ScriptedReplica => new ScriptedReplica(id, () => [
 it('gives work only to a replica that has answered this process', async () => {
   const silent = replica('a');
   silent.isAlive = false;
-  const { pool, follow, roomCalls } = setUp(silent);
+  const { pool, follow, claim, roomCalls } = setUp(silent);
   await using _owner = pool;
   follow(['a', 'ready']);
-  expect(pool.claim('ahead')).toBeUndefined();
+  expect(claim('ahead')).toBeUndefined();
   expect(pool.hasAnswered).toBe(false);
   silent.isAlive = true;
   await vi.waitFor(() => expect(pool.upCount).toBe(1));
-  expect(pool.claim('ahead')?.replica).toBe(silent);
+  expect(claim('ahead')?.replica).toBe(silent);
   expect([pool.hasAnswered, roomCalls()]).toEqual([true, 1]);
 });
 
 it('picks the least busy replica, two runs at most on each', async () => {
-  const { pool, follow } = setUp(replica('a'), replica('b'));
+  const { pool, follow, claim } = setUp(replica('a'), replica('b'));
   await using _owner = pool;
   follow(['a', 'ready'], ['b', 'ready']);
   await vi.waitFor(() => expect(pool.upCount).toBe(2));
-  const claimed = [1, 2, 3, 4].map(() => pool.claim('ahead')!);
+  const claimed = [1, 2, 3, 4].map(() => claim('ahead')!);
   expect(claimed.map((member) => member.replica.id).sort()).toEqual(['a', 'a', 'b', 'b']);
   expect(claimed[0]).not.toBe(claimed[1]);
-  expect(pool.claim('ahead')).toBeUndefined();
+  expect(claim('ahead')).toBeUndefined();
   pool.release(claimed[0]!);
-  expect(pool.claim('idle')).toBeUndefined();
-  expect(pool.claim('ahead')).toBe(claimed[0]);
+  expect(claim('idle')).toBeUndefined();
+  expect(claim('ahead')).toBe(claimed[0]);
 });
 
 it('keeps a replica for a suspect alone', async () => {
-  const { pool, follow } = setUp(replica('a'));
+  const { pool, follow, claim } = setUp(replica('a'));
   await using _owner = pool;
   follow(['a', 'ready']);
   await vi.waitFor(() => expect(pool.upCount).toBe(1));
-  const suspect = pool.claim('alone')!;
-  expect(pool.claim('ahead')).toBeUndefined();
+  const suspect = claim('alone')!;
+  expect(claim('ahead')).toBeUndefined();
   pool.release(suspect);
-  const plain = pool.claim('ahead');
-  expect(pool.claim('alone')).toBeUndefined();
+  const plain = claim('ahead');
+  expect(claim('alone')).toBeUndefined();
   pool.release(plain!);
 });
 
 it('takes a lost replica out at once and back when it answers again', async () => {
   const lost = replica('a');
-  const { pool, follow } = setUp(lost);
+  const { pool, follow, claim } = setUp(lost);
   await using _owner = pool;
   follow(['a', 'ready']);
   await vi.waitFor(() => expect(pool.upCount).toBe(1));
-  const member = pool.claim('ahead')!;
+  const member = claim('ahead')!;
   lost.isAlive = false;
   pool.lose(member);
   pool.release(member);
-  expect([pool.upCount, pool.claim('ahead')]).toEqual([0, undefined]);
+  expect([pool.upCount, claim('ahead')]).toEqual([0, undefined]);
   lost.isAlive = true;
   await vi.waitFor(() => expect(pool.upCount).toBe(1));
 });
@@ -94,13 +99,13 @@ it.each<ReplicaState>(['draining', 'stopped'])(
   'gives a %s replica no new work and closes it when its last run ends',
   async (state) => {
     const leaving = replica('a');
-    const { pool, follow } = setUp(leaving);
+    const { pool, follow, claim } = setUp(leaving);
     await using _owner = pool;
     follow(['a', 'ready']);
     await vi.waitFor(() => expect(pool.upCount).toBe(1));
-    const member = pool.claim('ahead')!;
+    const member = claim('ahead')!;
     follow(['a', state]);
-    expect(pool.claim('ahead')).toBeUndefined();
+    expect(claim('ahead')).toBeUndefined();
     expect(leaving.isDisposed).toBe(false);
     pool.release(member);
     await vi.waitFor(() => expect(leaving.isDisposed).toBe(true));

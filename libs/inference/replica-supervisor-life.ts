@@ -39,10 +39,14 @@ export class ReplicaLife {
     const { launch, spawn, times } = settings;
     this.process = spawnSafely(spawn, launch);
     this.startTimer = setTimeout(() => {
+      if (this.process.isPatient === true) return;
       this.isOverdue = true;
       this.process.kill();
     }, times.startDeadlineMs);
     void this.record('starting', null);
+    this.process.onNotice?.((notice) => {
+      if (this.state === 'starting' || this.state === 'ready') void this.record(this.state, notice);
+    });
     void this.process.ready.then(() => this.becomeReady());
     this.ended = this.process.ended.then((reason) => this.end(reason));
   }

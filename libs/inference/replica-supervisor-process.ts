@@ -19,6 +19,10 @@ export interface ReplicaProcess {
   readonly pid: number | undefined;
   /** Where it answers, when that is not the socket of its launch. */
   readonly address?: string | undefined;
+  /** It may take as long as it likes to become ready, because nothing of this machine waits with it. */
+  readonly isPatient?: boolean | undefined;
+  /** Calls back with what people should know about it while it lives, and with null when that is over. */
+  onNotice?(listener: (notice: string | null) => void): void;
   /** Resolves when the model is loaded and warmed. */
   readonly ready: Promise<void>;
   /** Resolves with the reason, in a sentence, when the process is gone. */

@@ -58,6 +58,8 @@ interface VersionGroup {
   backOffMs: number;
   loadFailures: number;
   startTimer: NodeJS.Timeout | undefined;
+  /** The wish whose surplus was refused already. */
+  refusedWish?: Date | undefined;
 }
 
 /**
@@ -205,7 +207,8 @@ export class ReplicaSupervisor implements AsyncDisposable {
 
   private adjust(group: VersionGroup): void {
     if (this.isStopping) return;
-    const { desired } = group.wanted;
+    const desired = Math.min(group.wanted.desired, mostReplicas(group.wanted.manifest));
+    if (desired < group.wanted.desired) this.refuseSurplus(group, desired);
     const staying = serving(group);
     // The last started are the first to go: they carry the least.
     for (const life of staying.slice(desired).toReversed()) this.drain(group, life);
@@ -227,7 +230,7 @@ export class ReplicaSupervisor implements AsyncDisposable {
 
   private drainReplaced(group: VersionGroup): void {
     const readyCount = serving(group).filter(({ state }) => state === 'ready').length;
-    if (readyCount < group.wanted.desired) return;
+    if (readyCount < Math.min(group.wanted.desired, mostReplicas(group.wanted.manifest))) return;
     for (const life of group.leaving.keys()) this.drain(group, life);
   }
 
@@ -249,6 +252,25 @@ export class ReplicaSupervisor implements AsyncDisposable {
       onDeath: (dead, reason) => this.replace(group, dead, reason),
     });
     group.lives.add(life);
+  }
+
+  /** One row for each wish, so that who asked for more sees why there are no more. */
+  private refuseSurplus(group: VersionGroup, most: number): void {
+    const { model, version, desired, updatedAt } = group.wanted;
+    if (group.refusedWish?.getTime() === updatedAt.getTime()) return;
+    group.refusedWish = updatedAt;
+    const reason = `${desired} replicas are wanted, and each of the ${most} targets is one: ${desired - most} are not started`;
+    const { host } = this.settings;
+    void this.ledger.record({
+      id: randomUUID(),
+      model,
+      version,
+      host,
+      address: '-',
+      pid: null,
+      state: 'failed',
+      reason,
+    });
   }
 
   private drain(group: VersionGroup, life: ReplicaLife): void {
@@ -290,8 +312,13 @@ export class ReplicaSupervisor implements AsyncDisposable {
 const serving = ({ lives, leaving }: VersionGroup): ReplicaLife[] =>
   [...lives].filter((life) => (life.state === 'starting' || life.state === 'ready') && !leaving.has(life));
 
-function freeOrdinal({ lives }: VersionGroup): number {
-  const taken = new Set([...lives].map((life) => life.ordinal));
+/** On other servers there are as many as the manifest names; here it is for the wish to say. */
+const mostReplicas = ({ remote }: WantedReplicas['manifest']): number => remote?.targets.length ?? Infinity;
+
+function freeOrdinal(group: VersionGroup): number {
+  // A server elsewhere can be reached twice, so the next connection need not wait until the one before is gone.
+  const lives = group.wanted.manifest.remote === undefined ? [...group.lives] : serving(group);
+  const taken = new Set(lives.map((life) => life.ordinal));
   let ordinal = 0;
   while (taken.has(ordinal)) ordinal += 1;
   return ordinal;

@@ -65,7 +65,9 @@ export class ServingState implements ChangeFeedListener, AsyncDisposable {
     for (const { arms } of this.now.endpoints.values()) {
       for (const { weight, version } of arms) {
         if (weight <= 0 || hasAnswered(version.key)) continue;
-        if (this.now.replicas.get(version.key)?.newest?.state !== 'failed') return false;
+        const newest = this.now.replicas.get(version.key)?.newest;
+        // A reason while it starts: a server elsewhere that may stay away for long.
+        if (newest?.state !== 'failed' && newest?.reason == null) return false;
       }
     }
     return true;

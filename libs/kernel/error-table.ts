@@ -33,6 +33,7 @@ export const errorTable = {
   SLU_MODEL_VERSION_UNKNOWN: { status: 404, text: 'there is no version {version} of model {model}' },
   SLU_MODEL_VERSION_IN_USE: { status: 409, text: 'version {version} of model {model} is in use: {usedBy}' },
   SLU_MODEL_VERSION_ARCHIVED: { status: 409, text: 'version {version} of model {model} is archived' },
+  SLU_MODEL_SECRET_HEADERS: { status: 422, text: '{field}: {problem}' },
   SLU_ENDPOINT_CONFLICT: { status: 409, text: 'endpoint {endpoint} exists already' },
   SLU_ENDPOINT_UNKNOWN: { status: 404, text: 'there is no endpoint {endpoint}' },
   SLU_ENDPOINT_HELD: { status: 409, text: 'endpoint {endpoint} is held by rollout {rolloutId}' },
@@ -47,6 +48,14 @@ export const errorTable = {
   SLU_INFERENCE_QUEUE_FULL: {
     status: 503,
     text: 'too many requests are waiting for {endpoint}; try again in {retryAfterSeconds} s',
+  },
+  SLU_INFERENCE_OVERUSE: {
+    status: 429,
+    text: 'too many of your requests are waiting for {endpoint}; try again in {retryAfterSeconds} s',
+  },
+  SLU_INFERENCE_QUARANTINED: {
+    status: 422,
+    text: 'this input has killed the model server twice and is refused until {until}; an operator can lift that: /api/quarantine, digest {digest}',
   },
   SLU_INFERENCE_TIMEOUT: { status: 504, text: 'the model did not answer within {seconds} s' },
   SLU_INFERENCE_DRAINING: { status: 503, text: 'this server is shutting down; try again' },

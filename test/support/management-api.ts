@@ -1,6 +1,13 @@
-import { ApiKeys, KeyRing, Pepper, roles, type Role } from '#libs/access';
+import { ApiKeys, KeyRing, Pepper, roles, SecretSeal, type Role } from '#libs/access';
 import { RolloutLedger, Rollouts } from '#libs/control';
-import { ArtifactStore, Endpoints, ModelRegistry, ReplicaSets, type FolderAccess } from '#libs/inference';
+import {
+  ArtifactStore,
+  Endpoints,
+  ModelRegistry,
+  ReplicaSets,
+  SecretHeaders,
+  type FolderAccess,
+} from '#libs/inference';
 import { createLogger } from '#libs/platform';
 import { trace } from '@opentelemetry/api';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
@@ -65,6 +72,7 @@ export async function managementApi(
       registry: new ModelRegistry(database, store, replicaSets),
       endpoints,
       replicaSets,
+      secretHeaders: new SecretHeaders(database, new SecretSeal(Buffer.alloc(32, 5))),
       rollouts,
       apiKeys,
       keyRing,

@@ -161,6 +161,7 @@ function askOf(
     requestId,
     stickyKey: call.header('sluice-sticky-key'),
     keyId,
+    tenant: keyId,
     traceparent: call.header('traceparent'),
     caller: call.presence,
   };

@@ -17,6 +17,7 @@ const inferHeaders = {
     description: 'The arm of the route that the request was in; `pinned` when the path names a version.',
     schema: text(),
   },
+  'sluice-cache': { description: '`hit` when the answer was stored and no model ran for it.', schema: text() },
   traceparent: { description: 'W3C trace context of this request.', schema: text() },
 };
 
@@ -28,6 +29,8 @@ const failures: Record<string, string> = {
   408: 'The body did not arrive in time.',
   413: 'The body is larger than the limit.',
   415: 'The content type is not accepted.',
+  422: 'This input has killed the model server twice and is refused for a time.',
+  429: 'Too many of your own requests are waiting; see Retry-After.',
   500: 'The model failed on this input, or gave an answer that cannot be sent.',
   502: 'Two replicas died while answering.',
   503: 'No ready replica, a full queue, or the server is shutting down; see Retry-After.',
@@ -38,7 +41,7 @@ function failing(...statuses: number[]): Record<string, object> {
   return Object.fromEntries(
     statuses.map((status) => {
       const headers =
-        status === 503
+        status === 503 || status === 429
           ? { ...requestId, 'retry-after': { description: 'Seconds.', schema: { type: 'integer' } } }
           : requestId;
       return [String(status), { description: failures[status], headers, ...json(ref('OipError')) }];
@@ -100,7 +103,7 @@ function infer(id: string, parameters: object[]): object {
       requestBody: { required: true, ...json(ref('OipInferRequest')) },
       responses: {
         200: { description: 'The outputs.', headers: inferHeaders, ...json(ref('OipInferResponse')) },
-        ...failing(400, 401, 403, 404, 408, 413, 415, 500, 502, 503, 504),
+        ...failing(400, 401, 403, 404, 408, 413, 415, 422, 429, 500, 502, 503, 504),
       },
     },
   };

@@ -119,6 +119,7 @@ function inferRoutes(
       requestId: reply.getHeader('sluice-request-id') as string,
       stickyKey: headers['sluice-sticky-key'] as string | undefined,
       keyId: req.oipKeyId,
+      tenant: req.oipKeyId,
       traceparent: headers['traceparent'] as string | undefined,
       caller: callerOf(req.raw.socket),
     });
@@ -137,6 +138,7 @@ function sendOutcome(reply: FastifyReply, outcome: InferOutcome<OipPayload>): vo
   const { payload, error, version, arm } = outcome;
   reply.header('traceparent', outcome.traceparent);
   if (version !== undefined) reply.header('sluice-model-version', version).header('sluice-arm', arm);
+  if (outcome.isCached === true) reply.header('sluice-cache', 'hit');
   if (payload === undefined) {
     sendOipError(reply, error ?? sluiceError('SLU_INTERNAL'));
     return;

@@ -1,5 +1,6 @@
-import { modelServerSpawner, ReplicaSupervisor, spawnByFormat } from '#libs/inference';
-import { createLogger, serviceLog, type SluiceConfig } from '#libs/platform';
+import { SecretSeal } from '#libs/access';
+import { modelServerSpawner, remoteSpawner, ReplicaSupervisor, SecretHeaderRing, spawnByFormat } from '#libs/inference';
+import { createLogger, loadConfig, required, serviceLog, type SluiceConfig } from '#libs/platform';
 import { ChangeFeed, type Database } from '#libs/store';
 import { availableParallelism, hostname } from 'node:os';
 import { join } from 'node:path';
@@ -34,6 +35,8 @@ export async function startSupervisor(
   );
   const onLine = (line: string, { model, version }: { model: string; version: string }): void =>
     say(`${model}/${version} ${line}`);
+  const masterKey = required(loadConfig(env).masterKey, 'SLUICE_MASTER_KEY');
+  const secrets = new SecretHeaderRing({ database, seal: new SecretSeal(masterKey), log: logger });
   const supervisor = new ReplicaSupervisor({
     database,
     host: `${hostname()}:${config.home}`,
@@ -46,6 +49,7 @@ export async function startSupervisor(
         env: serverEnv,
         onLine,
       }),
+      remote: remoteSpawner({ secrets, allowedHosts: config.remoteHosts }),
     }),
     onProblem: (problem) => logger.warn({ problem }, 'model servers'),
   });
@@ -53,17 +57,23 @@ export async function startSupervisor(
     void supervisor.reconcile().catch((error: unknown) => logger.error({ err: error }, 'reconciling failed'));
   const feed = new ChangeFeed(databaseUrl, 'sluice-supervisor', {
     onChange: (change) => {
+      secrets.onChange(change);
       if (supervisor.concerns(change)) reconcile();
     },
-    onConnected: reconcile,
+    onConnected: () => {
+      secrets.onConnected();
+      reconcile();
+    },
     onLost: (reason) => logger.warn({ reason }, 'the change feed is lost; model servers go on as they are'),
   });
+  await secrets.load();
   await supervisor.start();
   await feed.start();
   return {
     stop: async () => {
       await feed[Symbol.asyncDispose]();
       await supervisor.stop();
+      await secrets[Symbol.asyncDispose]();
     },
     // Model servers end by themselves when the channel to this process closes.
     kill: () => undefined,
