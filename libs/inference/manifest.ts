@@ -1,6 +1,7 @@
 import { namePattern, versionPattern } from '#libs/kernel';
 import { z } from 'zod';
 import { datatypeNames } from './datatype.js';
+import { languageSignatures } from './language-signature.js';
 import {
   batchingSchema,
   instancesSchema,
@@ -11,7 +12,6 @@ import {
   responseCacheSchema,
   signatureSchema,
 } from './manifest-settings.js';
-import type { TensorSpec } from './tensor.js';
 
 const sha256Hex = z.string().regex(/^[0-9a-f]{64}$/, 'must be 64 lower-case hex digits');
 
@@ -99,17 +99,6 @@ type StatedManifest = z.infer<typeof statedManifest>;
 
 export type Manifest = StatedManifest & { inputs: TensorSpecs; outputs: TensorSpecs };
 type TensorSpecs = NonNullable<StatedManifest['inputs']>;
-
-const text = (name: string): TensorSpecs[number] => ({ name, datatype: 'BYTES', shape: [-1] });
-
-/** The tensors of a language model, by Triton's names for them: one text in, one text or one vector out, row by row. */
-const languageSignatures = {
-  'text-generation': { inputs: [text('text_input')], outputs: [text('text_output')] },
-  embedding: {
-    inputs: [text('text_input')],
-    outputs: [{ name: 'embedding', datatype: 'FP32', shape: [-1, -1] } satisfies TensorSpec],
-  },
-} satisfies Record<Exclude<ModelTask, 'tensors'>, { inputs: TensorSpecs; outputs: TensorSpecs }>;
 
 export function taskOf({ task, format, remote }: Pick<StatedManifest, 'task' | 'format' | 'remote'>): ModelTask {
   if (task !== undefined) return task;

@@ -46,6 +46,12 @@ export async function startSupervisor(
         env: serverEnv,
         onLine,
       }),
+      gguf: modelServerSpawner({
+        entryPath: fileURLToPath(new URL('../../language-server/main.js', import.meta.url)),
+        threads: Math.max(1, Math.floor(availableParallelism() / 2)),
+        env: serverEnv,
+        onLine,
+      }),
     }),
     onProblem: (problem) => logger.warn({ problem }, 'model servers'),
   });
