@@ -38,6 +38,7 @@ export {
   type LanguageReplica,
 } from './ports/language-replica.js';
 export { OipReplica, type OipReplicaSettings } from './adapters/oip/oip-replica.js';
+export { OpenAiReplica, type OpenAiReplicaSettings } from './adapters/openai/openai-replica.js';
 export { replicaOpener } from './replica-opener.js';
 export { spawnByFormat, type ReplicaSpawners } from './replica-spawners.js';
 export type { FolderAccess } from './artifact-folder.js';

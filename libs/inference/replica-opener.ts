@@ -1,5 +1,6 @@
 import { assertNever } from '#libs/kernel';
 import { OipReplica } from './adapters/oip/oip-replica.js';
+import { OpenAiReplica } from './adapters/openai/openai-replica.js';
 import type { OpenReplica } from './inference-service-lanes.js';
 
 /** Opens the connection to a replica by what its version is: the format says which protocol it speaks. */
@@ -10,9 +11,12 @@ export const replicaOpener = (): OpenReplica => (place, version) => {
     case 'torch-export':
     case 'tensorflow-savedmodel':
     case 'keras':
-    case 'gguf':
     case 'remote':
       return new OipReplica(place);
+    case 'gguf': {
+      const { id, address, model } = place;
+      return new OpenAiReplica({ id, address, model, tensors: new OipReplica(place) });
+    }
     default:
       return assertNever(version.format);
   }
