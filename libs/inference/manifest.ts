@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { namePattern, versionPattern } from '#libs/kernel';
 import { z } from 'zod';
 import { datatypeNames } from './datatype.js';
@@ -120,7 +121,9 @@ export const manifestSchema = statedManifest.transform((stated, ctx): Manifest =
     if (outputs === undefined) return problem('outputs', 'is missing');
     return { ...stated, inputs, outputs };
   }
-  if (stated.inputs !== undefined || stated.outputs !== undefined)
+  // What the registry has stored is read again, and has them.
+  const { inputs, outputs } = languageSignatures[task];
+  if (!isDeepStrictEqual(stated.inputs ?? inputs, inputs) || !isDeepStrictEqual(stated.outputs ?? outputs, outputs))
     return problem('inputs', 'a language model has always the same inputs and outputs: leave both out');
-  return { ...stated, ...languageSignatures[task] };
+  return { ...stated, inputs, outputs };
 });

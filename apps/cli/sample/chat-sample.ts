@@ -115,7 +115,8 @@ const invitation = ({ base, home }: RunningApi): string => `Ask it:
     -H 'content-type: application/json' \\
     -d '{"model":"${endpoint}","messages":[{"role":"user","content":"What is the capital of France?"}]}'`;
 
-const detailOf = (content: Record<string, unknown>): string => String(content['detail'] ?? JSON.stringify(content));
+const detailOf = ({ detail, ...rest }: Record<string, unknown>): string =>
+  typeof detail === 'string' ? detail : JSON.stringify(rest);
 
 function reasonOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);

@@ -16,6 +16,26 @@ export interface StartedLanguageReplica extends AsyncDisposable {
   crash(): Promise<void>;
 }
 
+interface Usage {
+  prompt_tokens: number;
+  completion_tokens: number;
+  total_tokens: number;
+}
+
+/** What the suite reads of an answer. */
+interface WholeAnswer {
+  object: string;
+  choices: [{ message: { content: string }; text: string; finish_reason: string }];
+  usage: Usage;
+  error: { message: string; type: string; param: string | null; code: string | null };
+}
+
+interface StreamEvent {
+  id: string;
+  choices: { delta: { role?: string; content?: string }; finish_reason: string | null }[];
+  usage?: Usage | null;
+}
+
 export type StartLanguageReplica = () => Promise<StartedLanguageReplica>;
 
 const chat = '/v1/chat/completions';
@@ -55,18 +75,18 @@ async function textOf({ body }: LanguageAnswer): Promise<string> {
 
 async function whole(started: StartedLanguageReplica, body: object, path?: LanguagePath) {
   const answer = await converse(started, body, path === undefined ? {} : { path });
-  return { status: answer.status, headers: answer.headers, content: JSON.parse(await textOf(answer)) as any };
+  return { status: answer.status, headers: answer.headers, content: JSON.parse(await textOf(answer)) as WholeAnswer };
 }
 
 /** The events of a stream, which has to end as the protocol says. */
-function eventsOf(text: string): any[] {
+function eventsOf(text: string): StreamEvent[] {
   const events = text.split('\n\n').filter((event) => event.startsWith('data: '));
   expect(events.at(-1)).toBe('data: [DONE]');
-  return events.slice(0, -1).map((event) => JSON.parse(event.slice('data: '.length)) as unknown);
+  return events.slice(0, -1).map((event) => JSON.parse(event.slice('data: '.length)) as StreamEvent);
 }
 
-const contentOf = (events: readonly any[]): string =>
-  events.map((event) => (event.choices[0]?.delta.content as string | undefined) ?? '').join('');
+const contentOf = (events: readonly StreamEvent[]): string =>
+  events.map((event) => event.choices[0]?.delta.content ?? '').join('');
 
 function answersContract(start: StartLanguageReplica): void {
   let started: StartedLanguageReplica;
@@ -100,13 +120,13 @@ function answersContract(start: StartLanguageReplica): void {
     expect(answer.status).toBe(200);
     expect(String(answer.headers['content-type'])).toContain('text/event-stream');
     const events = eventsOf(await textOf(answer));
-    expect(events[0].choices[0].delta.role).toBe('assistant');
+    expect(events[0]!.choices[0]!.delta.role).toBe('assistant');
     expect(contentOf(events)).toBe(content.choices[0].message.content);
     expect(events.map((event) => event.choices[0]?.finish_reason).findLast(Boolean)).toBe(
       content.choices[0].finish_reason,
     );
     expect(events.at(-1)).toMatchObject({ choices: [], usage: content.usage });
-    expect(new Set(events.map(({ id }) => id as string)).size).toBe(1);
+    expect(new Set(events.map(({ id }) => id)).size).toBe(1);
   });
 
   it('ends at the limit of tokens that is asked for', async () => {
@@ -117,7 +137,7 @@ function answersContract(start: StartLanguageReplica): void {
 
   it('ends before a stop string, and says no part of it, whole and streamed', async () => {
     const { content: unstopped } = await whole(started, story);
-    const text = unstopped.choices[0].message.content as string;
+    const text = unstopped.choices[0].message.content;
     // Spread over several tokens, and beginning in the middle of one.
     const stop = text.slice(30, 45);
     const { content } = await whole(started, { ...story, stop });
