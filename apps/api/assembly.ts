@@ -4,6 +4,8 @@ import {
   ArtifactStore,
   Endpoints,
   InferenceService,
+  LanguageMetrics,
+  LanguageService,
   ModelRegistry,
   OutcomeCounters,
   RecordSpool,
@@ -20,9 +22,10 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { RefusalLog } from './http/refusal-log.js';
 import type { ServerParts } from './server.js';
 
-export interface Assembly extends Omit<ServerParts, 'isReady' | 'isDraining' | 'keyRing' | 'inference'> {
+export interface Assembly extends Omit<ServerParts, 'isReady' | 'isDraining' | 'keyRing' | 'inference' | 'language'> {
   keyRing: KeyRing;
   inference: InferenceService;
+  language: LanguageService;
 }
 
 const service = 'sluice-api';
@@ -49,7 +52,7 @@ export async function assemble(
   const apiKeys = new ApiKeys({ database, pepper, afterChange: (id) => keyRing.refresh(id) });
   const management = manage(config, database, stack);
   const state = stack.use(new ServingState({ database, log }));
-  const inference = await serve(config, { database, log, telemetry, state }, stack);
+  const { inference, language } = await serve(config, { database, log, telemetry, state }, stack);
   await withRetry(() => keyRing.load(), log);
   await state.load();
   await management.registry
@@ -64,6 +67,7 @@ export async function assemble(
     keyRing,
     state,
     inference,
+    language,
     prometheusText: () => telemetry.prometheusText(),
     tracer: telemetry.tracer,
     log,
@@ -107,10 +111,12 @@ async function serve(
   config: SluiceConfig,
   { database, log, telemetry, state }: ServingParts,
   stack: AsyncDisposableStack,
-): Promise<InferenceService> {
+): Promise<Pick<Assembly, 'inference' | 'language'>> {
   const counters = stack.use(new OutcomeCounters({ database, log }));
   const spool = await RecordSpool.open({ folder: config.spoolFolder, log });
   const recorder = stack.use(new RequestRecorder({ database, spool, log }));
+  // Without a collector nobody would see the spans, and requests need not pay for them.
+  const tracer = config.otlpEndpoint === undefined ? undefined : telemetry.tracer;
   const inference = stack.use(
     new InferenceService({
       state,
@@ -118,12 +124,13 @@ async function serve(
       recorder,
       log,
       openReplica: replicaOpener(),
-      // Without a collector nobody would see the spans, and requests need not pay for them.
-      tracer: config.otlpEndpoint === undefined ? undefined : telemetry.tracer,
+      tracer,
     }),
   );
+  const metrics = new LanguageMetrics(telemetry.meter);
+  const language = stack.use(new LanguageService({ inference, recorder, log, tracer, metrics }));
   registerInferenceMetrics(telemetry.meter, { service: inference, counters, recorder, spool });
-  return inference;
+  return { inference, language };
 }
 
 /** From where `POST /api/models {"path": ...}` may read. Fail closed: only this machine's own people may name any folder. */

@@ -18,12 +18,15 @@ import { RouteBook } from './http/route-book.js';
 import { schemaPipe } from './http/schema-pipe.js';
 import { oipPaths, oipSchemas } from './inference/oip-openapi.js';
 import { oipRoutes, type OipRoutesOptions } from './inference/oip-routes.js';
+import { openAiPaths, openAiSchemas } from './openai/openai-openapi.js';
+import { openAiRoutes, type OpenAiRoutesOptions } from './openai/openai-routes.js';
 import { openApiDocument } from './reference/openapi.js';
 
 export interface ServerParts extends Omit<ManagementParts, 'reference'> {
   keyRing: Pick<KeyRing, 'authenticate'>;
   refusals: Pick<RefusalLog, 'note'>;
   inference: OipRoutesOptions['inference'];
+  language: OpenAiRoutesOptions['language'];
   state: OipRoutesOptions['state'];
   isReady: () => boolean;
   isDraining: () => boolean;
@@ -36,6 +39,7 @@ export interface ServerSettings {
   version: string;
   bodyLimitBytes: number;
   bodyTimeoutSeconds?: number;
+  streams?: OpenAiRoutesOptions['streams'];
 }
 
 const defaultBodyTimeoutSeconds = 30;
@@ -66,8 +70,22 @@ export async function createServer(parts: ServerParts, settings: ServerSettings)
     bodyTimeoutSeconds,
     authenticate: (req, action) => gatekeeper.admit(req, action),
   });
+  await fastify.register(openAiRoutes, {
+    language: parts.language,
+    state,
+    isDraining,
+    bodyLimitBytes,
+    bodyTimeoutSeconds,
+    streams: settings.streams,
+    authenticate: (req, action) => gatekeeper.admit(req, action),
+  });
 
-  const openApi = once(() => openApiDocument(version, routes.operations, [{ paths: oipPaths, schemas: oipSchemas }]));
+  const openApi = once(() =>
+    openApiDocument(version, routes.operations, [
+      { paths: oipPaths, schemas: oipSchemas },
+      { paths: openAiPaths, schemas: openAiSchemas },
+    ]),
+  );
   const module = appModule({ ...parts, reference: { openApi, metrics: parts.prometheusText } });
   const app = await NestFactory.create<NestFastifyApplication>(module, adapter, {
     bodyParser: false,

@@ -61,6 +61,9 @@ export {
   type InferOutcome,
   type InferProtocol,
 } from './inference-service.js';
+export type { LanguageAsk, LanguageExchange } from './language-exchange.js';
+export { LanguageMetrics } from './language-metrics.js';
+export { LanguageService, type LanguageServiceSettings } from './language-service.js';
 export { OutcomeCounters, type OutcomeCountersSettings } from './outcome-counters.js';
 export { RecordSpool, type RecordSpoolSettings } from './record-spool.js';
 export type { OpenReplica } from './inference-service-lanes.js';

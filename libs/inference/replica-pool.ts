@@ -30,6 +30,8 @@ const defaultProbeEveryMs = 250;
 /** One replica as this process sees it. */
 export class PooledReplica {
   running = 0;
+  /** Calls that share it. */
+  shared = 0;
   /** It has answered a health check since it was last lost. */
   isUp = false;
   /** It gets no new work and is closed when idle. */
@@ -39,6 +41,10 @@ export class PooledReplica {
   probeTimer: NodeJS.Timeout | undefined;
 
   constructor(readonly replica: Replica) {}
+
+  get isIdle(): boolean {
+    return this.running === 0 && this.shared === 0;
+  }
 }
 
 /** The replicas of one version: in step with the serving state, least busy first, lost ones out until they answer again. */
@@ -66,7 +72,7 @@ export class ReplicaPool implements AsyncDisposable {
 
   get runningCount(): number {
     let sum = 0;
-    for (const member of this.members.values()) sum += member.running;
+    for (const member of this.members.values()) sum += member.running + member.shared;
     return sum;
   }
 
@@ -101,10 +107,33 @@ export class ReplicaPool implements AsyncDisposable {
     return best;
   }
 
+  /**
+   * For calls that a replica takes many of at a time, beside its runs: the less busy of two that chance draws, as long as
+   * it holds fewer than `limit`. Two draws are nearly as even as asking all, and processes that share replicas do not all
+   * pick the same one (Mitzenmacher, "The Power of Two Choices in Randomized Load Balancing", 2001).
+   */
+  claimShared(limit: number, random: () => number, except?: PooledReplica): PooledReplica | undefined {
+    const free: PooledReplica[] = [];
+    for (const member of this.members.values()) {
+      if (member.isUp && !member.isLeaving && member !== except && member.shared < limit) free.push(member);
+    }
+    if (free.length === 0) return undefined;
+    const first = Math.floor(random() * free.length);
+    const second = free.length === 1 ? 0 : (first + 1 + Math.floor(random() * (free.length - 1))) % free.length;
+    const best = free[second]!.shared < free[first]!.shared ? free[second]! : free[first]!;
+    best.shared += 1;
+    return best;
+  }
+
+  releaseShared(member: PooledReplica): void {
+    member.shared -= 1;
+    if (member.isLeaving && member.isIdle) this.close(member);
+  }
+
   release(member: PooledReplica): void {
     member.running -= 1;
     member.isTakenAlone = false;
-    if (member.isLeaving && member.running === 0) this.close(member);
+    if (member.isLeaving && member.isIdle) this.close(member);
   }
 
   /** Takes a replica out at once; a health check may bring it back. */
@@ -132,7 +161,7 @@ export class ReplicaPool implements AsyncDisposable {
     member.isLeaving = true;
     clearTimeout(member.probeTimer);
     this.setDown(member);
-    if (member.running === 0 || atOnce) this.close(member);
+    if (member.isIdle || atOnce) this.close(member);
   }
 
   private close(member: PooledReplica): void {

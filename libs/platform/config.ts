@@ -34,6 +34,8 @@ export interface SluiceConfig {
   socketFolder: string;
   spoolFolder: string;
   bodyLimitBytes: number;
+  /** After so long without an event a stream says that it lives; 0: never. */
+  streamHeartbeatSeconds: number;
 }
 
 const settings = z.object({
@@ -60,6 +62,7 @@ const settings = z.object({
     .optional(),
   SLUICE_ARTIFACT_ROOTS: z.string().optional(),
   SLUICE_BODY_LIMIT_BYTES: z.coerce.number().int().min(1_024).default(mebibytes(16)),
+  SLUICE_STREAM_HEARTBEAT_SECONDS: z.coerce.number().min(0).max(3_600).default(10),
 });
 
 /** @throws SLU_PLATFORM_SETTING naming the variable and what is wrong with it */
@@ -100,6 +103,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): S
     ),
     spoolFolder: join(home, 'spool'),
     bodyLimitBytes: value.SLUICE_BODY_LIMIT_BYTES,
+    streamHeartbeatSeconds: value.SLUICE_STREAM_HEARTBEAT_SECONDS,
   };
 }
 

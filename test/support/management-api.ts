@@ -71,6 +71,11 @@ export async function managementApi(
       refusals,
       log,
       inference: { infer: () => Promise.reject(new Error('no inference here')), hasReadyReplica: () => false },
+      language: {
+        begin: () => {
+          throw new Error('no inference here');
+        },
+      },
       state: { endpoint: () => undefined, snapshot: { endpoints: new Map(), replicas: new Map() } as never },
       isReady: () => !isDraining,
       isDraining: () => isDraining,
