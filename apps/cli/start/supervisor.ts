@@ -50,6 +50,12 @@ export async function startSupervisor(
         onLine,
       }),
       remote: remoteSpawner({ secrets, allowedHosts: config.remoteHosts }),
+      gguf: modelServerSpawner({
+        entryPath: fileURLToPath(new URL('../../language-server/main.js', import.meta.url)),
+        threads: Math.max(1, Math.floor(availableParallelism() / 2)),
+        env: serverEnv,
+        onLine,
+      }),
     }),
     onProblem: (problem) => logger.warn({ problem }, 'model servers'),
   });

@@ -4,5 +4,6 @@ export { decodeInferRequest, encodeInferResponse, headerLengthField } from '../.
 export { type InferRequest, parseInferRequest, selectOutputs } from '../../oip-infer-request.js';
 export { renderInferResponse } from '../../oip-infer-response.js';
 export { rowCountOf } from '../../tensor.js';
+export { listenOnSocket } from '../../unix-socket.js';
 export { ModelLoadFailure } from './model-folder.js';
 export { OnnxModel, type OnnxModelSettings } from './onnx-model.js';
