@@ -66,6 +66,7 @@ export class LanguageService implements AsyncDisposable {
     const idleMs = settings.idleMs ?? defaultIdleMs;
     this.sweeper = setInterval(() => this.sweep(idleMs), sweepEveryMs);
     this.sweeper.unref();
+    settings.metrics?.watch(this);
   }
 
   get inFlight(): number {
