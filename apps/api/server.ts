@@ -18,6 +18,8 @@ import { RouteBook } from './http/route-book.js';
 import { schemaPipe } from './http/schema-pipe.js';
 import { oipPaths, oipSchemas } from './inference/oip-openapi.js';
 import { oipRoutes, type OipRoutesOptions } from './inference/oip-routes.js';
+import { generatePaths, generateSchemas } from './openai/generate-openapi.js';
+import { generateRoutes } from './openai/generate-routes.js';
 import { openAiPaths, openAiSchemas } from './openai/openai-openapi.js';
 import { openAiRoutes, type OpenAiRoutesOptions } from './openai/openai-routes.js';
 import { openApiDocument } from './reference/openapi.js';
@@ -70,20 +72,18 @@ export async function createServer(parts: ServerParts, settings: ServerSettings)
     bodyTimeoutSeconds,
     authenticate: (req, action) => gatekeeper.admit(req, action),
   });
-  await fastify.register(openAiRoutes, {
-    language: parts.language,
-    state,
-    isDraining,
-    bodyLimitBytes,
-    bodyTimeoutSeconds,
-    streams: settings.streams,
-    authenticate: (req, action) => gatekeeper.admit(req, action),
-  });
+  const { language } = parts;
+  const { streams } = settings;
+  const authenticate: OpenAiRoutesOptions['authenticate'] = (req, action) => gatekeeper.admit(req, action);
+  const forLanguage = { language, authenticate, isDraining, bodyLimitBytes, bodyTimeoutSeconds, streams };
+  await fastify.register(openAiRoutes, { ...forLanguage, state });
+  await fastify.register(generateRoutes, forLanguage);
 
   const openApi = once(() =>
     openApiDocument(version, routes.operations, [
       { paths: oipPaths, schemas: oipSchemas },
       { paths: openAiPaths, schemas: openAiSchemas },
+      { paths: generatePaths, schemas: generateSchemas },
     ]),
   );
   const module = appModule({ ...parts, reference: { openApi, metrics: parts.prometheusText } });

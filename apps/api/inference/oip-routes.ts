@@ -182,7 +182,7 @@ function sendReadiness(reply: FastifyReply, isReady: boolean, body: object): Fas
 
 const knownPaths = [
   /^\/v2(?:\/health\/(?:live|ready))?$/,
-  /^\/v2\/models\/[^/]+(?:\/versions\/[^/]+)?(?:\/ready|\/infer)?$/,
+  /^\/v2\/models\/[^/]+(?:\/versions\/[^/]+)?(?:\/ready|\/infer|\/generate|\/generate_stream)?$/,
   /^\/v2\/repository\/index$/,
 ];
 
