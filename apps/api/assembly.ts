@@ -2,12 +2,14 @@ import { ApiKeys, KeyRing, Pepper, SecretSeal } from '#libs/access';
 import { RolloutLedger, Rollouts, RolloutWorkflows, TemporalLink } from '#libs/control';
 import {
   ArtifactStore,
+  EndpointLoading,
   Endpoints,
   InferenceService,
   LanguageMetrics,
   LanguageService,
   ModelRegistry,
   OutcomeCounters,
+  QuarantineLedger,
   RecordSpool,
   registerInferenceMetrics,
   RemoteConnections,
@@ -58,15 +60,26 @@ export async function assemble(
   const apiKeys = new ApiKeys({ database, pepper, afterChange: (id) => keyRing.refresh(id) });
   const management = manage(config, database, stack);
   const state = stack.use(new ServingState({ database, log }));
+  const quarantine = stack.use(new QuarantineLedger({ database, log }));
   const secrets = stack.use(new SecretHeaderRing({ database, seal, log }));
-  const { inference, language } = await serve(config, { database, log, telemetry, state, secrets }, stack);
+  const serving = await serve(config, { database, log, telemetry, state, quarantine, secrets }, stack);
+  const { inference, language } = serving;
+  const { endpoints, replicaSets } = management;
+  const loading = new EndpointLoading({
+    database,
+    endpoints,
+    replicaSets,
+    isUp: (versionKey) => inference.hasReadyReplica(versionKey),
+  });
   await withRetry(() => keyRing.load(), log);
   await secrets.load();
   await state.load();
   await management.registry
     .sweep()
     .catch((err: unknown) => log.warn({ err }, 'the artifact folder could not be swept'));
-  const feed = stack.use(new ChangeFeed(databaseUrl, `${service}-feed`, all([keyRing, secrets, state], log)));
+  const feed = stack.use(
+    new ChangeFeed(databaseUrl, `${service}-feed`, followers([keyRing, secrets, state, quarantine], log)),
+  );
   await feed.start();
   return {
     ...management,
@@ -77,6 +90,8 @@ export async function assemble(
     state,
     inference,
     language,
+    loading,
+    quarantine,
     prometheusText: () => telemetry.prometheusText(),
     tracer: telemetry.tracer,
     log,
@@ -115,11 +130,12 @@ interface ServingParts {
   telemetry: Telemetry;
   state: ServingState;
   secrets: SecretHeaderRing;
+  quarantine: QuarantineLedger;
 }
 
 async function serve(
   config: SluiceConfig,
-  { database, log, telemetry, state, secrets }: ServingParts,
+  { database, log, telemetry, state, quarantine, secrets }: ServingParts,
   stack: AsyncDisposableStack,
 ): Promise<Pick<Assembly, 'inference' | 'language'>> {
   const counters = stack.use(new OutcomeCounters({ database, log }));
@@ -134,13 +150,14 @@ async function serve(
       counters,
       recorder,
       log,
+      quarantine: quarantine.quarantine,
       openReplica: replicaOpener(remotes),
       tracer,
     }),
   );
   const metrics = new LanguageMetrics(telemetry.meter);
   const language = stack.use(new LanguageService({ inference, recorder, log, tracer, metrics }));
-  registerInferenceMetrics(telemetry.meter, { service: inference, counters, recorder, spool });
+  registerInferenceMetrics(telemetry.meter, { service: inference, counters, recorder, spool, state });
   return { inference, language };
 }
 
@@ -154,18 +171,18 @@ export function folderAccess({ artifactRoots, host }: Pick<SluiceConfig, 'artifa
   };
 }
 
-function all(listeners: readonly ChangeFeedListener[], log: Logger): ChangeFeedListener {
+function followers(all: readonly ChangeFeedListener[], log: Logger): ChangeFeedListener {
   return {
     onChange(change) {
-      for (const listener of listeners) listener.onChange(change);
+      for (const follower of all) follower.onChange(change);
     },
     onConnected() {
       log.info('changes are followed');
-      for (const listener of listeners) listener.onConnected();
+      for (const follower of all) follower.onConnected();
     },
     onLost(reason) {
       log.warn({ reason }, 'changes are not followed; serving goes on with what is known');
-      for (const listener of listeners) listener.onLost(reason);
+      for (const follower of all) follower.onLost(reason);
     },
   };
 }

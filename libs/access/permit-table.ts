@@ -21,6 +21,8 @@ export const permitTable = {
   'rollout.command': operators,
   'replica.read': operators,
   'replica.write': operators,
+  'quarantine.read': operators,
+  'quarantine.lift': operators,
   'metrics.read': operators,
   'reference.read': everyone,
   'key.manage': admins,

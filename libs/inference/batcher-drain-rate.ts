@@ -4,6 +4,7 @@ const memoryMs = secondsToMs(10);
 const longestSeconds = 60;
 /** Before anything has been answered nobody knows: soon, then. */
 const unknownSeconds = 1;
+const roundingSeconds = 0.001;
 
 /**
  * How fast requests are answered while there is work, over about the last ten seconds of work. Idle time does not count,
@@ -40,6 +41,6 @@ export class DrainRate {
   secondsFor(requests: number, nowMs: number): number {
     const rate = this.perSecond(nowMs);
     if (rate === undefined) return unknownSeconds;
-    return Math.min(longestSeconds, Math.max(1, Math.ceil(requests / rate)));
+    return Math.min(longestSeconds, Math.max(1, Math.ceil(requests / rate - roundingSeconds)));
   }
 }

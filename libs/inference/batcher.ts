@@ -10,6 +10,7 @@ import type { BatchTracing } from './batcher-trace.js';
 import type { Claim, PooledReplica, ReplicaPool } from './replica-pool.js';
 import type { SchedulingRules } from './scheduling-rules.js';
 import { splitRows, stackTensors, type Tensor } from './tensor.js';
+import type { VersionStatistics } from './version-statistics.js';
 
 export interface BatcherSettings {
   version: string;
@@ -19,6 +20,7 @@ export interface BatcherSettings {
   timers?: LaneTimers | undefined;
   log: Logger;
   tracing?: BatchTracing | undefined;
+  statistics?: VersionStatistics | undefined;
   maxQueuedBytes: number;
   /** How long a request waits for a replica to come up. */
   replicaWaitMs: number;
@@ -141,12 +143,14 @@ export class Batcher {
       member = pool.pick(claim);
       if (member === undefined) return false;
     }
+    const own = this.planRules(rules, member);
+    if (claim === 'ahead' && !this.queue.mayBeFull(own)) return false;
     const nowMs = clock.monotonicMs();
-    const plan = this.queue.plan(this.planRules(rules, member), nowMs);
+    const plan = this.planNext(own, nowMs);
     for (const item of plan.expired) this.expire(item, nowMs, true);
     if (plan.items.length === 0) return true;
     if (!plan.isFull && claim === 'ahead') return false;
-    if (!plan.isFull && !plan.isPreferred && nowMs < plan.holdUntilMs) {
+    if (isHeld(plan, nowMs)) {
       this.hold(plan, nowMs);
       return false;
     }
@@ -154,6 +158,19 @@ export class Batcher {
     for (const { request, enqueuedMs } of plan.items) this.totals.left(request.priority, nowMs - enqueuedMs);
     this.start(plan.items, member, claim);
     return true;
+  }
+
+  // While the batch whose turn it is waits for more rows, one of another shape that need not wait goes before it.
+  private planNext(rules: PlanRules, nowMs: number): BatchPlan {
+    let next = this.queue.plan(rules, nowMs);
+    if (!isHeld(next, nowMs)) return next;
+    for (const key of this.queue.keys()) {
+      if (key === next.key) continue;
+      const other = this.queue.plan(rules, nowMs, key);
+      if (!isHeld(other, nowMs)) return other;
+      if (other.holdUntilMs < next.holdUntilMs) next = other;
+    }
+    return next;
   }
 
   private planRules(rules: SchedulingRules, member: PooledReplica): PlanRules {
@@ -196,8 +213,10 @@ export class Batcher {
     this.drain.busy(startedMs);
     let deadlineMs = 0;
     let rows = 0;
+    let queuedMs = 0;
     for (const item of items) {
       item.startedMs = startedMs;
+      queuedMs += startedMs - item.enqueuedMs;
       deadlineMs = Math.max(deadlineMs, item.deadlineMs);
       rows += item.request.rows;
     }
@@ -208,8 +227,18 @@ export class Batcher {
         items.length === 1 ? items[0]!.request.inputs : stackTensors(items.map((item) => item.request.inputs));
       const isRetry = items.some((item) => item.losses > 0);
       const call = { timeoutMs: Math.max(1, deadlineMs - startedMs), traceparent: trace?.traceparent, isRetry };
+      const sentMs = clock.monotonicMs();
       const outputs = await member.replica.infer(inputs, call);
-      this.answer(items, outputs);
+      const answeredMs = clock.monotonicMs();
+      const nowMs = this.answer(items, outputs);
+      this.settings.statistics?.executed({
+        rows,
+        requests: items.length,
+        queuedMs,
+        inputMs: sentMs - startedMs,
+        inferMs: answeredMs - sentMs,
+        outputMs: nowMs - answeredMs,
+      });
       trace?.end();
     } catch (error) {
       trace?.end(error);
@@ -222,8 +251,8 @@ export class Batcher {
     }
   }
 
-  /** @throws SLU_INFERENCE_OUTPUT */
-  private answer(items: readonly WaitingRequest[], outputs: readonly Tensor[]): void {
+  /** @returns when it did so, on the monotonic clock @throws SLU_INFERENCE_OUTPUT */
+  private answer(items: readonly WaitingRequest[], outputs: readonly Tensor[]): number {
     const [first] = items;
     const parts =
       first!.request.stackKey === undefined
@@ -235,6 +264,7 @@ export class Batcher {
     const nowMs = this.settings.clock.monotonicMs();
     for (let index = 0; index < items.length; index += 1) items[index]!.answer(parts[index]!, nowMs);
     if (items.length === 1) this.settings.onAlone?.(first!.request, false);
+    return nowMs;
   }
 
   private recover(items: WaitingRequest[], member: PooledReplica, error: unknown): void {
@@ -340,6 +370,9 @@ export class Batcher {
     );
   }
 }
+
+const isHeld = ({ items, isFull, isPreferred, holdUntilMs }: BatchPlan, nowMs: number): boolean =>
+  items.length > 0 && !isFull && !isPreferred && nowMs < holdUntilMs;
 
 function abandoned(item: WaitingRequest): void {
   item.fail(sluiceError('SLU_REQUEST_ABANDONED'));

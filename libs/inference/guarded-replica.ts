@@ -213,7 +213,7 @@ export class GuardedReplica implements Replica {
   // Calls that go well are the best health check; only a server without them is asked.
   private async lookAfter(): Promise<void> {
     const { clock, probeEveryMs } = this.guard;
-    if (!this.isIn || this.breaker.state !== 'closed') return;
+    if (!this.isIn || this.breaker.state === 'open') return;
     if (clock.monotonicMs() - this.lastGoodMs < probeEveryMs) return;
     const problem = await this.problem();
     if (problem === undefined || this.failedProbes < failedProbesUntilOut || !this.isIn) return;
@@ -250,7 +250,7 @@ export class GuardedReplica implements Replica {
 function outcomeOf(error: unknown, call: ReplicaCall, limitMs: number): CallOutcome {
   if (call.signal?.aborted === true || !(error instanceof ReplicaFailure)) return 'unknown';
   // Callers choose how long they wait: one in a hurry must not close the door for the others.
-  if (error.kind === 'timeout') return call.timeoutMs < Math.min(limitMs, fairTimeMs) ? 'unknown' : 'failed';
+  if (error.kind === 'timeout') return call.timeoutMs < Math.min(limitMs / 2, fairTimeMs) ? 'unknown' : 'failed';
   if (error.kind === 'overload') return 'unknown';
   return error.blame === 'input' ? 'ok' : 'failed';
 }

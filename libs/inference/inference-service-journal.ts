@@ -63,6 +63,7 @@ export class InferenceJournal {
     const arm = armLane?.arm;
     const outcome = error !== undefined ? outcomeOf(error) : ended.isCached === true ? 'cached' : 'ok';
     armLane?.counter.count(outcome, totalMs, Math.floor(endedMs / 1_000));
+    armLane?.lane.statistics.ended(error === undefined, totalMs, endedMs);
     this.recorder.record(recordOf(ended, outcome, totalMs, endedMs - Math.round(totalMs)));
     if (error !== undefined && error.status >= 500) this.logFailure(error, ask, arm?.version.key);
     if (span === undefined) return;

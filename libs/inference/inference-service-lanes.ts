@@ -10,6 +10,7 @@ import { ResponseCache } from './response-cache.js';
 import type { ServedVersion } from './route-table.js';
 import { schedulingRules, type SchedulingRules } from './scheduling-rules.js';
 import type { ServingSnapshot } from './serving-state-tables.js';
+import { ServingStatistics, type VersionStatistics } from './version-statistics.js';
 
 /** Opens the connection to a replica of a version; it does not have to answer yet. */
 export type OpenReplica = (place: ReplicaPlace, version: ServedVersion) => Replica;
@@ -35,6 +36,7 @@ export interface VersionLane {
   readonly rules: SchedulingRules;
   readonly pool: ReplicaPool;
   readonly batcher: Batcher;
+  readonly statistics: VersionStatistics;
   /** Only where the manifest asks for one. */
   readonly cache: ResponseCache | undefined;
 }
@@ -43,6 +45,7 @@ const sweepEveryMs = 50;
 
 /** One lane for each version that has, or shall have, replicas or traffic. */
 export class VersionLanes implements AsyncDisposable {
+  readonly statistics = new ServingStatistics();
   private readonly lanes = new Map<string, VersionLane>();
   private readonly closing = new Set<Promise<void>>();
   // One timer for all time limits of all requests.
@@ -105,6 +108,7 @@ export class VersionLanes implements AsyncDisposable {
       onRoom,
       ...(runsPerReplica === undefined ? {} : { runsPerReplica }),
     });
+    const statistics = this.statistics.of(version.key);
     const batcher = new Batcher({
       version: version.version,
       rules,
@@ -112,14 +116,17 @@ export class VersionLanes implements AsyncDisposable {
       clock,
       log,
       tracing: tracer === undefined ? undefined : new BatchTracing(tracer, version.key),
+      statistics,
       maxQueuedBytes,
       replicaWaitMs,
       onAlone: (request, hasKilled) => quarantine.judge(version, request.inputs, hasKilled),
     });
     const { responseCache } = version.settings;
     const cache =
-      responseCache === undefined ? undefined : new ResponseCache(version.contentDigest, responseCache, clock);
-    const lane: VersionLane = { version, rules, pool, batcher, cache };
+      responseCache === undefined
+        ? undefined
+        : new ResponseCache(version.contentDigest, responseCache, { clock, statistics });
+    const lane: VersionLane = { version, rules, pool, batcher, statistics, cache };
     return lane;
   }
 

@@ -24,6 +24,7 @@ import type { LiveArm, ServedVersion } from './route-table.js';
 import { priorityOf, timeoutOf } from './scheduling-rules.js';
 import type { ServingState } from './serving-state.js';
 import { stackKey, type Tensor } from './tensor.js';
+import type { ServingStatistics } from './version-statistics.js';
 
 /** What the service needs of a request; a protocol's own view of it may hold more. */
 export interface AskedInference {
@@ -148,9 +149,18 @@ export class InferenceService implements AsyncDisposable {
     this.lanes.follow(settings.state.snapshot);
   }
 
+  get statistics(): ServingStatistics {
+    return this.lanes.statistics;
+  }
+
   /** Can requests be answered: the state is known, and each version with traffic has a replica that answered. */
   get isReady(): boolean {
     return !this.isDraining && this.settings.state.isSettled((key) => this.lanes.find(key)?.pool.hasAnswered ?? false);
+  }
+
+  /** By the clock that queues go by. */
+  nowMs(): number {
+    return this.clock.monotonicMs();
   }
 
   hasReadyReplica(versionKey: string): boolean {

@@ -60,7 +60,8 @@ const statedManifest = z.strictObject({
   description: z.string().max(2_000).optional(),
   files: z
     .array(z.strictObject({ path: z.string().min(1).max(512), sha256: sha256Hex, bytes: z.int().min(0).optional() }))
-    .max(1_000),
+    .max(1_000)
+    .default([]),
   /** Language models may leave both out: theirs are always the same. */
   inputs: z.array(tensorSpec).min(1).max(256).optional(),
   outputs: z.array(tensorSpec).min(1).max(256).optional(),

@@ -4,12 +4,12 @@ import {
   type InferRequest,
   type InferRequestOptions,
   type ModelSignature,
-  type RequestedOutput,
   parseInferRequest,
   readUndeclaredTensors,
 } from './oip-infer-request.js';
 import { type InferResponse, renderResponseHead, renderTensor, renderTensorHead } from './oip-infer-response.js';
 import { badInput } from './oip-json-values.js';
+import type { RequestedOutput } from './oip-requested-outputs.js';
 import { parseWideJson } from './oip-wide-json.js';
 import type { Tensor } from './tensor.js';
 

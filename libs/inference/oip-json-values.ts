@@ -114,7 +114,8 @@ const fillers: Record<NumericDatatype, (values: readonly unknown[], target: neve
 } = {
   FP32: (values, target: Float32Array, offset) => {
     for (let index = 0; index < values.length; index += 1) {
-      const value = values[index];
+      let value = values[index];
+      if (typeof value === 'bigint') value = Number(value);
       if (typeof value !== 'number') return offset + index;
       target[offset + index] = value;
       const stored = target[offset + index]!;
@@ -125,7 +126,8 @@ const fillers: Record<NumericDatatype, (values: readonly unknown[], target: neve
   },
   FP64: (values, target: Float64Array, offset) => {
     for (let index = 0; index < values.length; index += 1) {
-      const value = values[index];
+      let value = values[index];
+      if (typeof value === 'bigint') value = Number(value);
       if (typeof value !== 'number' || value - value !== 0) return offset + index;
       target[offset + index] = value;
     }

@@ -1,6 +1,6 @@
 import { hours, minutes, secondsToMs, sluiceError, type Clock } from '#libs/kernel';
 import type { Logger } from '#libs/platform';
-import type { ServedVersion } from './route-table.js';
+import { versionKey, type ServedVersion } from './route-table.js';
 import { tensorsDigest } from './tensor-digest.js';
 import type { Tensor } from './tensor.js';
 
@@ -83,7 +83,14 @@ export class Quarantine {
   replace(inputs: readonly QuarantinedInput[]): void {
     for (const { refused } of this.books.values()) refused.clear();
     for (const { model, version, digest, expiresAt } of inputs)
-      keep(this.bookOf(`${model}/${version}`).refused, digest, expiresAt.getTime());
+      keep(this.bookOf(versionKey(model, version)).refused, digest, expiresAt.getTime());
+  }
+
+  /** Lets one in again, with a clean slate. */
+  lift({ model, version, digest }: QuarantinedInput): void {
+    const book = this.books.get(versionKey(model, version));
+    book?.refused.delete(digest);
+    book?.suspects.delete(digest);
   }
 
   private clear(version: ServedVersion, inputs: readonly Tensor[]): void {

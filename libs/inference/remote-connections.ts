@@ -52,7 +52,7 @@ export class RemoteConnections {
 export const targetsOf = (version: RemoteVersion, surroundings: RemoteSurroundings): RemoteTarget[] =>
   version.remote.targets.map((target) => new RemoteTarget(version, target, surroundings));
 
-function remoteVersionOf({ key, model, version, outputs, settings: { remote } }: ServedVersion): RemoteVersion {
+function remoteVersionOf({ key, model, version, inputs, outputs, settings: { remote } }: ServedVersion): RemoteVersion {
   if (remote === undefined) throw new Error(`${key} is not a remote version`);
-  return { model, version, outputs, remote };
+  return { model, version, inputs, outputs, remote };
 }

@@ -19,6 +19,7 @@ export interface RemoteVersion {
   readonly model: string;
   readonly version: string;
   readonly remote: RemoteSettings;
+  readonly inputs: readonly TensorSpec[];
   readonly outputs: readonly TensorSpec[];
 }
 
@@ -93,7 +94,7 @@ export class RemoteTarget {
 
   /** The connection, without any guard. @param id of the replica */
   open(id: string): Replica {
-    const { remote, model: ownName, outputs } = this.version;
+    const { remote, model: ownName, inputs, outputs } = this.version;
     const { address, foreign } = this;
     const { model = ownName, version } = this.place;
     // The guard counts; a connection more than it allows would only hide a mistake in it.
@@ -103,7 +104,18 @@ export class RemoteTarget {
         return new OipReplica({ id, address, model, version, connections, foreign });
       case 'tf-serving': {
         const { form, signature } = remote.tfServing ?? {};
-        return new TfServingReplica({ id, address, model, version, outputs, form, signature, connections, foreign });
+        return new TfServingReplica({
+          id,
+          address,
+          model,
+          version,
+          inputs,
+          outputs,
+          form,
+          signature,
+          connections,
+          foreign,
+        });
       }
       case 'openai': {
         const { headers, lookup, connectTimeoutMs } = foreign;

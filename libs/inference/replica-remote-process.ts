@@ -20,9 +20,9 @@ function targetOf(
   { manifest, model, version, ordinal }: ReplicaLaunch,
   surroundings: RemoteSurroundings,
 ): RemoteTarget {
-  const { remote, outputs } = manifest;
+  const { remote, inputs, outputs } = manifest;
   if (remote === undefined) throw new Error('the manifest has no section remote');
-  const target = targetsOf({ model, version, outputs, remote }, surroundings)[ordinal];
+  const target = targetsOf({ model, version, inputs, outputs, remote }, surroundings)[ordinal];
   if (target === undefined)
     throw new Error(`the version has ${remote.targets.length} targets, and each is one replica`);
   return target;
@@ -31,8 +31,9 @@ function targetOf(
 class RemoteProcess implements ReplicaProcess {
   readonly pid = undefined;
   readonly address: string;
-  readonly isPatient = true;
   readonly ready: Promise<void>;
+  /** It may take as long as it likes: nothing of this machine waits with it. */
+  readonly prepared: Promise<void>;
   readonly ended: Promise<string>;
   private readonly stop = new AbortController();
   private becomeReady!: () => void;
@@ -41,7 +42,7 @@ class RemoteProcess implements ReplicaProcess {
 
   constructor(private readonly target: RemoteTarget) {
     this.address = target.address;
-    this.ready = new Promise((resolve) => (this.becomeReady = resolve));
+    this.prepared = this.ready = new Promise((resolve) => (this.becomeReady = resolve));
     this.ended = this.watch();
   }
 

@@ -37,6 +37,13 @@ const lookEveryMs = 200;
 /** So many starts in a row that never became ready count as "this version does not start". */
 const failedStartsLimit = 3;
 
+/** How many replicas a version gets when nobody says otherwise: `instances.count`, or one on each server elsewhere, or 1. */
+export async function replicaCountOf(tx: Tx, { model, version }: VersionRef): Promise<number> {
+  const found = await tx.findOneBy(ModelVersionEntity, { model, version });
+  const { instances, remote } = (found?.manifest ?? {}) as Partial<Manifest>;
+  return instances?.count ?? remote?.targets.length ?? 1;
+}
+
 /** How many replicas each version shall have, and how many there are. The supervisor makes the one into the other. */
 export class ReplicaSets {
   constructor(private readonly database: Database) {}
@@ -63,13 +70,6 @@ export class ReplicaSets {
       detail: { from: was ?? 0, to: wish.desired },
     });
     return was ?? 0;
-  }
-
-  /** How many replicas a version gets when nobody says otherwise: as its manifest says, and one for each server elsewhere. */
-  async usualNumber(tx: Tx, { model, version }: VersionRef): Promise<number> {
-    const row = await tx.findOneBy(ModelVersionEntity, { model, version });
-    const { instances, remote } = (row?.manifest ?? {}) as Partial<Manifest>;
-    return instances?.count ?? remote?.targets.length ?? 1;
   }
 
   /** Raises the wanted number to `desired`; never lowers it. @returns the number before */

@@ -3,6 +3,7 @@ import { LRUCache } from 'lru-cache';
 import type { ServingSettings } from './route-table.js';
 import { tensorsDigest } from './tensor-digest.js';
 import type { NumericData, Tensor } from './tensor.js';
+import type { VersionStatistics } from './version-statistics.js';
 
 const defaultMaxBytes = mebibytes(16);
 const defaultTtlSeconds = 3_600;
@@ -10,24 +11,31 @@ const defaultTtlSeconds = 3_600;
 const entryBytes = 512;
 const tensorBytes = 256;
 
+export interface ResponseCacheParts {
+  clock: Clock;
+  /** Counts the hits and misses. */
+  statistics: Pick<VersionStatistics, 'cacheAsked'>;
+}
+
 /**
  * Answers of one model version, each for the tenant that asked and for exactly equal inputs. All outputs are stored, so
  * that what a request selects of them is no part of the key. Bounded by bytes; what was not used longest goes first.
  */
 export class ResponseCache {
   private readonly answers: LRUCache<string, readonly Tensor[]>;
-  readonly totals = { hits: 0, misses: 0, hitMs: 0, missMs: 0 };
 
   constructor(
     private readonly contentDigest: string,
     { maxBytes = defaultMaxBytes, ttlSeconds = defaultTtlSeconds }: NonNullable<ServingSettings['responseCache']>,
-    private readonly clock: Clock,
+    private readonly parts: ResponseCacheParts,
   ) {
     this.answers = new LRUCache({
       maxSize: maxBytes,
       ttl: secondsToMs(ttlSeconds),
+      // A clock reading costs less than the timer that would save it.
+      ttlResolution: 0,
       sizeCalculation: bytesOf,
-      perf: { now: () => clock.monotonicMs() },
+      perf: { now: () => parts.clock.monotonicMs() },
     });
   }
 
@@ -47,14 +55,7 @@ export class ResponseCache {
   /** @param startedMs when the key was begun: making it is the most of what a hit costs */
   get(key: string, startedMs: number): readonly Tensor[] | undefined {
     const outputs = this.answers.get(key);
-    const elapsedMs = this.clock.monotonicMs() - startedMs;
-    if (outputs === undefined) {
-      this.totals.misses += 1;
-      this.totals.missMs += elapsedMs;
-    } else {
-      this.totals.hits += 1;
-      this.totals.hitMs += elapsedMs;
-    }
+    this.parts.statistics.cacheAsked(outputs !== undefined, this.parts.clock.monotonicMs() - startedMs);
     return outputs;
   }
 

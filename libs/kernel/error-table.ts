@@ -12,6 +12,7 @@ export const errorTable = {
   SLU_REQUEST_ABANDONED: { status: 499, text: 'the caller went away before the answer' },
   SLU_REQUEST_NOT_FOUND: { status: 404, text: 'there is nothing at {path}' },
   SLU_REQUEST_METHOD: { status: 405, text: '{path} does not answer {method}' },
+  SLU_REQUEST_UNIMPLEMENTED: { status: 501, text: '{what}' },
   SLU_INTERNAL: { status: 500, text: 'something went wrong on our side; the request id leads to the log' },
 
   SLU_ACCESS_KEY_MISSING: { status: 401, text: 'send an API key: Authorization: Bearer <key>' },
@@ -75,6 +76,8 @@ export const errorTable = {
     text: 'the model server of {endpoint} ended in the middle of its answer; what came is not the whole answer',
   },
   SLU_INFERENCE_REPLICA_LOST: { status: 502, text: 'the replica died twice while answering; try again' },
+
+  SLU_QUARANTINE_UNKNOWN: { status: 404, text: 'no input with digest {digest} is in quarantine' },
 
   SLU_REPLICA_UNKNOWN: { status: 404, text: 'there is no replica {id}' },
   SLU_REPLICA_ENDED: { status: 409, text: 'replica {id} has ended already: it is {state}' },

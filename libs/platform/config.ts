@@ -1,4 +1,4 @@
-import { mebibytes, sluiceError } from '#libs/kernel';
+import { days, mebibytes, sluiceError } from '#libs/kernel';
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -38,7 +38,22 @@ export interface SluiceConfig {
   bodyLimitBytes: number;
   /** After so long without an event a stream says that it lives; 0: never. */
   streamHeartbeatSeconds: number;
+  replicas: ReplicaTimes;
 }
+
+/** How long a replica may take for what. */
+export interface ReplicaTimes {
+  /** From its start to its being ready. */
+  startDeadlineSeconds: number;
+  /** A replica that answers no liveness probe for so long, though no run is under way, is replaced. */
+  livenessSeconds: number;
+  /** One run of a model. */
+  runLimitSeconds: number;
+  /** The requests in flight, when it is to end. */
+  drainDeadlineSeconds: number;
+}
+
+const wholeSeconds = (byDefault: number) => z.coerce.number().int().min(1).max(days(1)).default(byDefault);
 
 const settings = z.object({
   SLUICE_HOME: z.string().min(1).default('.sluice'),
@@ -67,6 +82,10 @@ const settings = z.object({
     .string()
     .regex(/^[^\s,/@]+(\s*,\s*[^\s,/@]+)*$/, 'must be hosts, host:port or *.domain, separated by commas')
     .optional(),
+  SLUICE_REPLICA_START_SECONDS: wholeSeconds(300),
+  SLUICE_REPLICA_LIVENESS_SECONDS: wholeSeconds(20),
+  SLUICE_REPLICA_RUN_LIMIT_SECONDS: wholeSeconds(120),
+  SLUICE_REPLICA_DRAIN_SECONDS: wholeSeconds(30),
   SLUICE_BODY_LIMIT_BYTES: z.coerce.number().int().min(1_024).default(mebibytes(16)),
   SLUICE_STREAM_HEARTBEAT_SECONDS: z.coerce.number().min(0).max(3_600).default(10),
 });
@@ -111,6 +130,12 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): S
     spoolFolder: join(home, 'spool'),
     bodyLimitBytes: value.SLUICE_BODY_LIMIT_BYTES,
     streamHeartbeatSeconds: value.SLUICE_STREAM_HEARTBEAT_SECONDS,
+    replicas: {
+      startDeadlineSeconds: value.SLUICE_REPLICA_START_SECONDS,
+      livenessSeconds: value.SLUICE_REPLICA_LIVENESS_SECONDS,
+      runLimitSeconds: value.SLUICE_REPLICA_RUN_LIMIT_SECONDS,
+      drainDeadlineSeconds: value.SLUICE_REPLICA_DRAIN_SECONDS,
+    },
   };
 }
 

@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { mkdir, rename, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { delimiter, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { toolsFolder } from './temporal.ts';
 
@@ -23,6 +23,12 @@ export function pythonEnvironment(name: string, packages: readonly string[], int
   let work = installing.get(folder);
   if (work === undefined) installing.set(folder, (work = install(folder, packages, interpreter)));
   return work;
+}
+
+/** The PATH with `uv` behind the rest: its environment has a python3 too, which is not the one to build on. */
+export async function pathWithUv(): Promise<string> {
+  const uv = dirname(await pythonEnvironment('uv', ['uv==0.13.9']));
+  return `${process.env['PATH']}${delimiter}${uv}`;
 }
 
 async function install(folder: string, packages: readonly string[], interpreter: string): Promise<string> {

@@ -42,10 +42,20 @@ export function retryAfterOf(header: string | undefined, nowMs = Date.now()): nu
 function errorTextOf(body: Buffer): string {
   try {
     const { error, detail } = JSON.parse(body.toString()) as { error?: unknown; detail?: unknown };
-    const text = error ?? detail;
-    if (typeof text === 'string' && text !== '') return text.slice(0, longestShownText);
+    const text = typeof error === 'string' ? error : detailOf(detail);
+    if (text !== '') return text.slice(0, longestShownText);
   } catch {
     // Not the protocol's error: say so below.
   }
   return 'the replica gave no reason';
+}
+
+/** FastAPI's own shape (MLServer, vLLM and others stand on it): one text, or a list of what is wrong and where. */
+function detailOf(detail: unknown): string {
+  if (typeof detail === 'string') return detail;
+  if (!Array.isArray(detail)) return '';
+  const problems = detail.map((each: { loc?: unknown; msg?: unknown } | null) =>
+    Array.isArray(each?.loc) && typeof each.msg === 'string' ? `${each.loc.join('.')}: ${each.msg}` : '',
+  );
+  return problems.filter(Boolean).join('; ');
 }

@@ -54,12 +54,14 @@ export class OipReplica implements Replica {
   private readonly pool: Pool;
   private readonly serverPath: string;
   private readonly path: string;
+  private readonly version: string | undefined;
   private readonly foreign: ForeignServer | undefined;
   private binary: Promise<boolean> | undefined;
 
   constructor(settings: OipReplicaSettings) {
     const { id, address, model, version, foreign } = settings;
     this.id = id;
+    this.version = version;
     this.foreign = foreign;
     const socketPath = address.startsWith('unix:') ? address.slice('unix:'.length) : undefined;
     const url = new URL(socketPath === undefined ? address : 'http://localhost');
@@ -93,7 +95,7 @@ export class OipReplica implements Replica {
   async metadata(): Promise<ReplicaMetadata> {
     const answer = await this.ask({ method: 'GET', path: this.path }, { timeoutMs: metadataTimeoutMs });
     if (answer.status !== 200) throw failureOf(answer);
-    return metadataOf(answer);
+    return metadataOf(answer, this.version);
   }
 
   async isReady(): Promise<boolean> {
@@ -180,14 +182,15 @@ function outputsOf(answer: HttpAnswer, isForeign: boolean): Tensor[] {
   }
 }
 
-function metadataOf(answer: HttpAnswer): ReplicaMetadata {
+function metadataOf(answer: HttpAnswer, asked = ''): ReplicaMetadata {
   try {
     const metadata = JSON.parse(answer.body.toString()) as Record<string, unknown>;
     const { name, versions, platform, inputs, outputs } = metadata;
     if (typeof name !== 'string') throw new Error('name is missing');
     return {
       name,
-      version: Array.isArray(versions) ? String(versions[0]) : '',
+      // MLServer names no versions, not even the one that was asked for.
+      version: Array.isArray(versions) && versions.length > 0 ? String(versions[0]) : asked,
       platform: typeof platform === 'string' ? platform : '',
       inputs: specsOf(inputs, 'inputs'),
       outputs: specsOf(outputs, 'outputs'),

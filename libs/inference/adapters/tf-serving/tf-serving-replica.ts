@@ -17,7 +17,8 @@ export interface TfServingReplicaSettings {
   model: string;
   /** Its version there; left out, the server takes its latest. */
   version?: string | undefined;
-  /** What the model version declares: JSON names no datatypes, and a single output not even its name. */
+  /** What the model version declares: JSON names no datatypes, and a single tensor may go without its name. */
+  inputs: readonly TensorSpec[];
   outputs: readonly TensorSpec[];
   /** `columns` sends each input whole (`inputs`), `rows` each row with all of its inputs (`instances`). */
   form?: 'columns' | 'rows' | undefined;
@@ -101,7 +102,10 @@ export class TfServingReplica implements Replica {
       const problem = `input ${refused.name} is ${refused.datatype}, which TensorFlow Serving takes over gRPC alone`;
       throw new ReplicaFailure('model', problem);
     }
-    const { signature, form } = this.settings;
+    const { signature, form, inputs: specs } = this.settings;
+    // The server would take a single one by its place, whatever its name is.
+    const unknown = inputs.find(({ name }) => !specs.some((spec) => spec.name === name));
+    if (unknown !== undefined) throw new ReplicaFailure('model', `the model has no input ${unknown.name}`);
     const head = signature === undefined ? '' : `"signature_name":${JSON.stringify(signature)},`;
     return `{${head}${form === 'rows' ? instancesOf(inputs) : columnsOf(inputs)}}`;
   }
