@@ -221,7 +221,7 @@ export class InferenceService implements AsyncDisposable {
       span,
     };
     this.quarantine.check(version, inputs);
-    return cache === undefined ? batcher.submit(request) : this.throughCache(cache, batcher, request);
+    return cache?.takes(request.bytes) !== true ? batcher.submit(request) : this.throughCache(cache, batcher, request);
   }
 
   private async throughCache(cache: ResponseCache, batcher: Batcher, request: BatchRequest): Promise<BatchAnswer> {

@@ -7,6 +7,8 @@ import type { VersionStatistics } from './version-statistics.js';
 
 const defaultMaxBytes = mebibytes(16);
 const defaultTtlSeconds = 3_600;
+/** Larger requests pass by: their digest would hold up everybody else for more than it saves. */
+const mostRequestBytes = mebibytes(1);
 /** What an entry and each of its tensors take besides their values, about. */
 const entryBytes = 512;
 const tensorBytes = 256;
@@ -45,6 +47,11 @@ export class ResponseCache {
 
   get entries(): number {
     return this.answers.size;
+  }
+
+  /** @param requestBytes as it came */
+  takes(requestBytes: number): boolean {
+    return requestBytes <= mostRequestBytes;
   }
 
   /** The tenant is part of the key itself: no two tenants can ever meet in one entry. */
