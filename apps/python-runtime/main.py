@@ -1,11 +1,13 @@
 """
 One model in Python, served as `apps/model-server` serves ONNX: PyTorch and TensorFlow.
 
-    SLUICE_MODEL_DIR   folder with sluice.json
-    SLUICE_SOCKET      path of the Unix socket
-    SLUICE_THREADS     threads that one run may use (1)
-    SLUICE_VERSION     named in the server's metadata
-    SLUICE_PARENT_FD   the line to the parent; see sluice_runtime/parent_channel.py
+    SLUICE_MODEL_DIR           folder with sluice.json
+    SLUICE_SOCKET              path of the Unix socket, which answers health beside the runs
+    SLUICE_THREADS             threads that one run may use (1)
+    SLUICE_DRAIN_SECONDS       how long requests in flight may take at the end (30)
+    SLUICE_RUN_LIMIT_SECONDS   a longer run makes /v2/health/live answer 503 (120)
+    SLUICE_VERSION             named in the server's metadata
+    SLUICE_PARENT_FD           the line to the parent; see sluice_runtime/parent_channel.py
 
 Ends with 0 when it was asked to, 1 on a failure, 2 on wrong settings, 3 when the model cannot be loaded.
 """
@@ -21,7 +23,6 @@ from typing import Any, NoReturn
 DONE, FAILURE, WRONG_SETTINGS, LOAD_FAILURE = 0, 1, 2, 3
 # Set before the parent is told, which may close its line at once and so let this process end in an orderly way meanwhile.
 failure_code: "int | None" = None
-DRAIN_DEADLINE_SECONDS = 30.0
 
 # Only this folder's own modules are looked for beside the framework's.
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -34,7 +35,8 @@ def main() -> NoReturn:
     settings = read_settings(os.environ)
     if isinstance(settings, str):
         fail(parent, settings, WRONG_SETTINGS)
-    folder_path, socket_path, threads = settings
+    folder_path, socket_path, numbers = settings
+    threads = numbers["SLUICE_THREADS"]
     # Frameworks read these when they are imported, long before anyone could tell them otherwise.
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ[name] = str(threads)
@@ -52,7 +54,8 @@ def main() -> NoReturn:
         signal.signal(number, lambda *_: None)
 
     run_thread = RunThread()
-    server = ModelServer(os.environ.get("SLUICE_VERSION", "0"), run_thread)
+    version = os.environ.get("SLUICE_VERSION", "0")
+    server = ModelServer(version, run_thread, numbers["SLUICE_RUN_LIMIT_SECONDS"])
     try:
         server.listen(socket_path)
     except OSError as error:
@@ -60,27 +63,39 @@ def main() -> NoReturn:
 
     def load() -> None:
         try:
-            server.serve(run_thread.call(lambda: load_model(folder_path, threads)))
-            parent.tell(kind="ready")
+            model = run_thread.call(lambda: load_model(folder_path, threads))
+            server.serve(model)
+            parent.tell(kind="ready", runtime={"providers": model.providers, "threads": threads, "fallbacks": []})
         except BaseException as error:
             fail_loading(parent, error)
 
     threading.Thread(target=load, name="load", daemon=True).start()
     wait_for_the_end(parent, wake_reader)
-    is_drained = server.drain(DRAIN_DEADLINE_SECONDS)
+    is_drained = server.drain(numbers["SLUICE_DRAIN_SECONDS"])
     exit_now(failure_code if failure_code is not None else DONE if is_drained else FAILURE)
 
 
-def read_settings(env: Any) -> "tuple[str, str, int] | str":
+# Each with its default and the largest value.
+NUMBERS = {
+    "SLUICE_THREADS": (1, 256),
+    "SLUICE_DRAIN_SECONDS": (30, 86_400),
+    "SLUICE_RUN_LIMIT_SECONDS": (120, 86_400),
+}
+
+
+def read_settings(env: Any) -> "tuple[str, str, dict[str, int]] | str":
     folder, socket_path = env.get("SLUICE_MODEL_DIR", ""), env.get("SLUICE_SOCKET", "")
     if folder == "":
         return "SLUICE_MODEL_DIR: name the folder with sluice.json"
     if socket_path == "":
         return "SLUICE_SOCKET: name the path of the Unix socket"
-    text = env.get("SLUICE_THREADS", "1")
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text[:4]) <= 256:
-        return "SLUICE_THREADS: must be a whole number from 1 to 256"
-    return folder, socket_path, int(text)
+    numbers = {}
+    for name, (by_default, most) in NUMBERS.items():
+        text = env.get(name, str(by_default))
+        if not text.isascii() or not text.isdigit() or not 1 <= int(text[:9]) <= most:
+            return f"{name}: must be a whole number from 1 to {most}"
+        numbers[name] = int(text)
+    return folder, socket_path, numbers
 
 
 def load_model(folder_path: str, threads: int) -> Any:

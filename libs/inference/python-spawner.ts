@@ -3,8 +3,16 @@ import path from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { gibibytes } from '#libs/kernel';
+import type { ReplicaRuntime } from '#libs/store';
 import { type PythonEnvironments, type PythonFramework } from './python-environment.js';
-import type { ReplicaLaunch, ReplicaProcess, SpawnReplica } from './replica-supervisor-process.js';
+import {
+  askLiveness,
+  type LivenessAnswer,
+  type ModelServerTimes,
+  type ReplicaLaunch,
+  type ReplicaProcess,
+  type SpawnReplica,
+} from './replica-supervisor-process.js';
 
 export type PythonFrameworkName = 'torch' | 'tensorflow';
 
@@ -15,6 +23,7 @@ export interface PythonServerSpawnSettings {
   environments: PythonEnvironments;
   /** An interpreter that has the framework already; nothing is installed then. */
   interpreter?: string | undefined;
+  times?: Partial<ModelServerTimes> | undefined;
   /** The whole environment besides the server's own settings. Keys and database addresses have no place in it. */
   env?: Readonly<Record<string, string>> | undefined;
   onLine?: ((line: string, launch: ReplicaLaunch) => void) | undefined;
@@ -50,6 +59,7 @@ class PythonServerProcess implements ReplicaProcess {
   readonly prepared: Promise<void> | undefined;
   readonly ready: Promise<void>;
   readonly ended: Promise<string>;
+  runtime: ReplicaRuntime | undefined;
   private readonly giveUp = new AbortController();
   private child: ChildProcess | undefined;
   private becomeReady!: () => void;
@@ -77,6 +87,11 @@ class PythonServerProcess implements ReplicaProcess {
     return this.child?.pid;
   }
 
+  /** Its health is answered beside the runs, on the same socket. */
+  askLiveness(timeoutMs: number): Promise<LivenessAnswer> {
+    return askLiveness(this.launch.socketPath, timeoutMs);
+  }
+
   terminate(): void {
     this.giveUp.abort();
     this.child?.kill('SIGTERM');
@@ -101,13 +116,16 @@ class PythonServerProcess implements ReplicaProcess {
   }
 
   private start(interpreter: string): void {
-    const { runtimeFolder, env } = this.settings;
+    const { runtimeFolder, env, times = {} } = this.settings;
+    const { drainDeadlineSeconds: drainSeconds, runLimitSeconds } = times;
     const child = spawn(interpreter, [path.join(runtimeFolder, 'main.py')], {
       env: {
         ...env,
         SLUICE_MODEL_DIR: this.launch.artifactPath,
         SLUICE_SOCKET: this.launch.socketPath,
         SLUICE_THREADS: String(this.launch.threads),
+        ...(drainSeconds !== undefined && { SLUICE_DRAIN_SECONDS: String(drainSeconds) }),
+        ...(runLimitSeconds !== undefined && { SLUICE_RUN_LIMIT_SECONDS: String(runLimitSeconds) }),
         SLUICE_PARENT_FD: String(parentLine),
         PYTHONUNBUFFERED: '1',
       },
@@ -135,16 +153,24 @@ class PythonServerProcess implements ReplicaProcess {
 
   private hear(text: string): void {
     const message = messageIn(text);
-    if (message?.kind === 'ready') this.becomeReady();
     if (message?.kind === 'failed') this.failure = String(message.reason);
+    if (message?.kind !== 'ready') return;
+    this.runtime = message.runtime;
+    this.becomeReady();
   }
 }
 
 const parentLine = 3;
 
-function messageIn(text: string): { kind?: unknown; reason?: unknown } | undefined {
+interface ServerMessage {
+  kind?: unknown;
+  reason?: unknown;
+  runtime?: ReplicaRuntime;
+}
+
+function messageIn(text: string): ServerMessage | undefined {
   try {
-    return JSON.parse(text) as { kind?: unknown; reason?: unknown };
+    return JSON.parse(text) as ServerMessage;
   } catch {
     return undefined;
   }

@@ -50,16 +50,16 @@ function startLife(process: ReplicaProcess): { life: ReplicaLife; rows: ReplicaR
     ledger,
     spawn: () => process,
     times: {
-      memoryRowMs: 1_000,
-      watchEveryMs: 1_000,
-      livenessMs: 10_000,
       startDeadlineMs,
       drainGraceMs: 0,
       drainDeadlineMs: 1_000,
+      memoryRowMs: 1_000,
+      watchEveryMs: 1_000,
+      livenessMs: 1_000,
     },
     onReady: () => undefined,
-    onMemoryLimit: () => undefined,
     onDeath: (_life, reason) => reason,
+    onMemoryLimit: () => undefined,
   });
   return { life, rows };
 }

@@ -155,8 +155,8 @@ class ModelServerProcess implements ReplicaProcess {
   }
 }
 
-/** A liveness thread's answer over its Unix socket: 200, or 503 with the reason. */
-function askLiveness(socketPath: string, timeoutMs: number): Promise<LivenessAnswer> {
+/** Asks `GET /v2/health/live` over a Unix socket: 200, or 503 with the reason. */
+export function askLiveness(socketPath: string, timeoutMs: number): Promise<LivenessAnswer> {
   return new Promise((resolve) => {
     const silent = (): void => resolve({ state: 'silent' });
     const question = get({ socketPath, path: '/v2/health/live', agent: false, timeout: timeoutMs }, (answer) => {

@@ -19,6 +19,8 @@ it.each([
   [{ TEMPORAL_ADDRESS: 'http://x:7233' }, /TEMPORAL_ADDRESS: must be host:port/],
   [{ SLUICE_MASTER_KEY: 'short' }, /SLUICE_MASTER_KEY: must be 64 hex digits/],
   [{ SLUICE_TRACE_SAMPLING: '2' }, /SLUICE_TRACE_SAMPLING/],
+  [{ SLUICE_REPLICA_DRAIN_SECONDS: '0' }, /SLUICE_REPLICA_DRAIN_SECONDS/],
+  [{ SLUICE_REPLICA_LIVENESS_SECONDS: '1.5' }, /SLUICE_REPLICA_LIVENESS_SECONDS/],
 ])('refuses %o and names the variable', (env, message) => {
   expect(() => loadConfig(env)).toThrow(message);
 });

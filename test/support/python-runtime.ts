@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { type Manifest, PythonEnvironments } from '#libs/inference';
+import { type Manifest, type ModelFormat, PythonEnvironments } from '#libs/inference';
 import { OipReplica } from '../../libs/inference/adapters/oip/oip-replica.js';
 import type { StartedReplica } from '../../libs/inference/ports/replica.contract.js';
 import { pythonFramework, type PythonFrameworkName, pythonServerSpawner } from '../../libs/inference/python-spawner.js';
@@ -24,10 +24,18 @@ export async function frameworkInterpreter(framework: PythonFrameworkName): Prom
   return environments.find(wanted) ?? environments.make(wanted, new AbortController().signal, () => undefined);
 }
 
-/** Builds the framework's test models into a folder of this run. */
-export async function buildModels(framework: PythonFrameworkName, interpreter: string): Promise<BuiltModels> {
+/** Builds the framework's test models into a folder of this run. @param format only those of one, which is quicker */
+export async function buildModels(
+  framework: PythonFrameworkName,
+  interpreter: string,
+  format?: ModelFormat,
+): Promise<BuiltModels> {
   const folder = await mkdtemp(join(tmpdir(), 'pym-'));
-  await promisify(execFile)(interpreter, [join(modelScripts, `${framework}_models.py`), folder], { maxBuffer: 1e8 });
+  await promisify(execFile)(
+    interpreter,
+    [join(modelScripts, `${framework}_models.py`), folder, ...(format === undefined ? [] : [format])],
+    { maxBuffer: 1e8 },
+  );
   return { folder, [Symbol.asyncDispose]: () => rm(folder, { recursive: true }) };
 }
 

@@ -56,6 +56,7 @@ export async function startSupervisor(
       runtimeFolder,
       environments,
       interpreter,
+      times: config.replicas,
       env: serverEnv,
       onLine,
     });

@@ -12,7 +12,7 @@ import tensorflow as tf
 from .code_guard import guard_process
 from .model_folder import LoadFailure, ModelFolder
 from .served_model import arrange_outputs, check_declared, places_of, sentence_of
-from .tensorflow_tensors import datatype_of, from_tensorflow, set_threads, to_tensorflow, type_of
+from .tensorflow_tensors import datatype_of, from_tensorflow, providers, set_threads, to_tensorflow, type_of
 
 _ADVICE = "; allowCode in sluice.json allows it"
 # Older ones could be made to read files or import modules by a configuration alone.
@@ -30,6 +30,7 @@ class KerasModel:
         if version < _OLDEST:
             raise LoadFailure(f"Keras {keras.__version__} is too old to load models safely: install 3.13 or newer")
         set_threads(threads)
+        self.providers = providers()
         if not folder.allows_code:
             _refuse_code(path)
             guard_process()

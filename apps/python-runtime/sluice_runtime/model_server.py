@@ -35,8 +35,9 @@ class NobodyWaits(Exception):
 class ModelServer:
     """One thread for each connection reads and writes; the run thread runs."""
 
-    def __init__(self, version: str, run_thread: RunThread):
+    def __init__(self, version: str, run_thread: RunThread, run_limit_seconds: float):
         self._version = version
+        self._run_limit_seconds = run_limit_seconds
         self._run_thread = run_thread
         self._model: ServedModel | None = None
         self._listener: socket.socket | None = None
@@ -171,10 +172,17 @@ class ModelServer:
             about = {"name": "sluice-model-server", "version": self._version, "extensions": ["binary_tensor_data"]}
             return _sent(200, about)
         if path == "/v2/health/live":
-            return _sent(200, {"live": True})
+            return self._liveness()
         if path == "/v2/health/ready":
             return _sent(200 if self._is_ready else 503, {"ready": self._is_ready})
         return self._describe(path)
+
+    def _liveness(self) -> Answer:
+        # Loading has a deadline of its own, which whoever started this process keeps.
+        if self._model is None or self._run_thread.running_seconds <= self._run_limit_seconds:
+            return _sent(200, {"live": True})
+        reason = f"one run has taken longer than {self._run_limit_seconds:g} s"
+        return _sent(503, {"live": False, "reason": reason})
 
     def _describe(self, path: str) -> Answer:
         model = self._model

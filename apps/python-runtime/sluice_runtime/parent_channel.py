@@ -3,6 +3,7 @@
 import json
 import os
 import socket
+from typing import Any
 
 SETTING = "SLUICE_PARENT_FD"
 
@@ -35,7 +36,7 @@ class ParentChannel:
         assert self._stream is not None
         return self._stream.fileno()
 
-    def tell(self, **message: str) -> None:
+    def tell(self, **message: Any) -> None:
         if self._stream is None:
             return
         try:

@@ -10,7 +10,7 @@ from tensorflow.core.protobuf import saved_model_pb2
 from .code_guard import guard_process
 from .model_folder import LoadFailure, ModelFolder
 from .served_model import arrange_outputs, check_declared, sentence_of
-from .tensorflow_tensors import datatype_of, from_tensorflow, set_threads, sizes_of, to_tensorflow
+from .tensorflow_tensors import datatype_of, from_tensorflow, providers, set_threads, sizes_of, to_tensorflow
 
 _SIGNATURE = "serving_default"
 
@@ -33,6 +33,7 @@ class SavedModel:
     def __init__(self, folder: ModelFolder, threads: int):
         main = folder.sole_file(lambda file: os.path.basename(file) == "saved_model.pb", "saved_model.pb")
         set_threads(threads)
+        self.providers = providers()
         if not folder.allows_code:
             _refuse_reaching(main)
             guard_process()

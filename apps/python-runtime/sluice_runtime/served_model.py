@@ -14,6 +14,8 @@ class Runner(Protocol):
     """One loaded model of one format. It is loaded and called on the run thread alone."""
 
     platform: str
+    # What computes, as ONNX Runtime names it: `cuda`, `cpu`.
+    providers: list[str]
     # How often a sample runs before the framework has stopped to optimise for it.
     warm_runs: int
 
@@ -27,6 +29,7 @@ class ServedModel:
     def __init__(self, folder: ModelFolder, runner: Runner):
         self.folder = folder
         self.platform = runner.platform
+        self.providers = runner.providers
         self._runner = runner
 
     def warm_up(self) -> None:

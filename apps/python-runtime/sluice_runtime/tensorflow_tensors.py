@@ -32,6 +32,10 @@ def set_threads(threads: int) -> None:
     tf.config.threading.set_inter_op_parallelism_threads(1)
 
 
+def providers() -> list[str]:
+    return ["cuda", "cpu"] if tf.config.list_physical_devices("GPU") else ["cpu"]
+
+
 def type_of(datatype: str) -> Any:
     return _TYPES[datatype]
 

@@ -18,6 +18,7 @@ _UNBOUNDED = 2**31
 
 class TorchExportModel:
     platform = "pytorch_export"
+    providers = ["cpu"]
     warm_runs = 1
 
     def __init__(self, folder: ModelFolder, threads: int):

@@ -17,6 +17,7 @@ _FILE_OPERATIONS = ("aten::from_file", "aten::save", "prim::rpc_async", "prim::r
 
 class TorchScriptModel:
     platform = "pytorch_libtorch"
+    providers = ["cpu"]
     # The executor watches two runs and optimises before the third.
     warm_runs = 3
 

@@ -1,7 +1,7 @@
 """
 Builds the test models in TensorFlow's formats, with a real TensorFlow and Keras 3.
 
-    python tensorflow_models.py <folder>
+    python tensorflow_models.py <folder> [tensorflow-savedmodel | keras]
 
 Writes <folder>/{tensorflow-savedmodel,keras}/<model>. Nothing is trained: the weights are seeded.
 """
@@ -178,9 +178,13 @@ def refused(root: Path) -> None:
 def main() -> None:
     root = Path(sys.argv[1])
     keras.utils.set_random_seed(7)
-    saved_models(root)
-    keras_models(root)
-    refused(root)
+    only = sys.argv[2] if len(sys.argv) > 2 else None
+    if only != "keras":
+        saved_models(root)
+    if only != "tensorflow-savedmodel":
+        keras_models(root)
+    if only is None:
+        refused(root)
 
 
 if __name__ == "__main__":

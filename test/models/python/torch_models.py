@@ -1,7 +1,7 @@
 """
 Builds the test models in PyTorch's formats, with a real PyTorch 2.
 
-    python torch_models.py <folder>
+    python torch_models.py <folder> [torchscript | torch-export]
 
 Writes <folder>/{torchscript,torch-export}/<model>. Nothing is trained: the weights are seeded.
 """
@@ -166,8 +166,17 @@ def main() -> None:
     typed = [[spec(name + suffix, kind, -1, 2) for name, kind in TYPED.items()] for suffix in ("", "_out")]
     pair = [spec("left", "FP32", -1, 2), spec("right", "FP32", -1, 2)]
     named = [spec("sum", "FP32", -1, 2), spec("difference", "FP32", -1, 2)]
-    types = (torch.float16, torch.bfloat16, torch.float64, torch.uint8, torch.int8, torch.int16, torch.int32)
 
+    only = sys.argv[2] if len(sys.argv) > 2 else None
+    if only != "torch-export":
+        scripts(root, dense, names, typed, pair, named)
+    if only != "torchscript":
+        exports(root, dense, names, typed, pair, named)
+    if only is None:
+        refused(root)
+
+
+def scripts(root: Path, dense: nn.Module, names: list[str], typed: Any, pair: Any, named: Any) -> None:
     script(root, "dense", dense, [X], [Y])
     script(root, "identity", Identity(), identity_specs(names), identity_specs(names, "_out"))
     script(root, "slow", Slow(), [X], [Y], warmup=WARM)
@@ -175,6 +184,9 @@ def main() -> None:
     script(root, "typed", Typed(), *typed)
     script(root, "named", Named(), pair[::-1], named)
 
+
+def exports(root: Path, dense: nn.Module, names: list[str], typed: Any, pair: Any, named: Any) -> None:
+    types = (torch.float16, torch.bfloat16, torch.float64, torch.uint8, torch.int8, torch.int16, torch.int32)
     rows = ({0: ROWS},)
     export(root, "dense", dense, (torch.zeros(3, 16),), rows, [X], [Y])
     export(
@@ -190,7 +202,6 @@ def main() -> None:
         root, "bounded", dense, (torch.zeros(3, 16),), ({0: torch.export.Dim("few", min=1, max=8)},), [X], [Y]
     )  # fmt: skip
     export(root, "fixed", dense, (torch.zeros(3, 16),), None, [X], [Y])
-    refused(root)
 
 
 if __name__ == "__main__":
