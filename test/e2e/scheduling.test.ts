@@ -69,8 +69,10 @@ it('answers everybody else while one caller floods the queue, and tells that one
   });
   await vi.waitFor(() => expect(flood.statuses).toContain(503), { timeout: 20_000 });
   for (let count = 0; count < 4; count += 1) expect((await ask('slow', keys.modest)).status).toBe(200);
-  const late = await ask('slow', keys.modest, { timeout: 1_000 });
-  expect([late.status, await errorOf(late)]).toEqual([504, expect.stringContaining('0.001 s')]);
+  for (let count = 0; count < 3; count += 1) {
+    const late = await ask('slow', keys.modest, { timeout: 1_000 });
+    expect([late.status, await errorOf(late)]).toEqual([504, expect.stringContaining('0.001 s')]);
+  }
   flood.isOver = true;
   await Promise.all(greedy);
   expect([...flood.statuses].sort()).toEqual([200, 429, 503]);
