@@ -23,7 +23,7 @@ import type { ResponseCache } from './response-cache.js';
 import type { LiveArm, ServedVersion } from './route-table.js';
 import { priorityOf, timeoutOf, type SchedulingRules } from './scheduling-rules.js';
 import type { ServingState } from './serving-state.js';
-import { stackKey, type Tensor } from './tensor.js';
+import { heldBytes, stackKey, type Tensor } from './tensor.js';
 import type { ServingStatistics } from './version-statistics.js';
 
 /** What the service needs of a request; a protocol's own view of it may hold more. */
@@ -228,14 +228,15 @@ export class InferenceService implements AsyncDisposable {
       priority: priorityOf(rules, version, asked.priority),
       inputs,
       rows,
-      bytes: ask.bytesIn,
+      // A protocol that cannot tell how long a message was still holds memory with it.
+      bytes: ask.bytesIn > 0 ? ask.bytesIn : heldBytes(inputs),
       timeoutMs: timeoutOf(rules, asked.timeoutMs),
       stackKey: !version.isStackable ? undefined : version.hasFreeSizes ? stackKey(inputs) : plainKey,
       caller: ask.caller,
       span,
     };
     this.quarantine.check(version, inputs);
-    return cache === undefined ? batcher.submit(request) : this.throughCache(cache, batcher, request);
+    return cache?.takes(request.bytes) !== true ? batcher.submit(request) : this.throughCache(cache, batcher, request);
   }
 
   private async throughCache(cache: ResponseCache, batcher: Batcher, request: BatchRequest): Promise<BatchAnswer> {
