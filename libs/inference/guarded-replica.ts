@@ -215,8 +215,10 @@ export class GuardedReplica implements Replica {
     const { clock, probeEveryMs } = this.guard;
     if (!this.isIn || this.breaker.state === 'open') return;
     if (clock.monotonicMs() - this.lastGoodMs < probeEveryMs) return;
+    const isHindered = this.guard.hindrance?.() !== undefined;
     const problem = await this.problem();
-    if (problem === undefined || this.failedProbes < failedProbesUntilOut || !this.isIn) return;
+    if (problem === undefined || !this.isIn) return;
+    if (!isHindered && this.failedProbes < failedProbesUntilOut) return;
     this.guard.onChange?.(`it fails its health checks: ${problem}`);
     this.goOut();
   }
