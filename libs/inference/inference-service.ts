@@ -21,7 +21,7 @@ import { Quarantine } from './quarantine.js';
 import type { RequestRecorder } from './request-recorder.js';
 import type { ResponseCache } from './response-cache.js';
 import type { LiveArm, ServedVersion } from './route-table.js';
-import { priorityOf, timeoutOf } from './scheduling-rules.js';
+import { priorityOf, timeoutOf, type SchedulingRules } from './scheduling-rules.js';
 import type { ServingState } from './serving-state.js';
 import { stackKey, type Tensor } from './tensor.js';
 import type { ServingStatistics } from './version-statistics.js';
@@ -142,6 +142,11 @@ export class InferenceService implements AsyncDisposable {
 
   get statistics(): ServingStatistics {
     return this.lanes.statistics;
+  }
+
+  /** How the requests of a version wait and leave. */
+  schedulingOf(version: ServedVersion): SchedulingRules {
+    return this.lanes.rulesOf(version);
   }
 
   /** Can requests be answered: the state is known, and each version with traffic has a replica that answered. */

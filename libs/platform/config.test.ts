@@ -21,6 +21,8 @@ it.each([
   [{ SLUICE_TRACE_SAMPLING: '2' }, /SLUICE_TRACE_SAMPLING/],
   [{ SLUICE_REMOTE_HOSTS: 'http://triton:8000' }, /SLUICE_REMOTE_HOSTS: must be hosts/],
   [{ SLUICE_REMOTE_HOSTS: 'a,,b' }, /SLUICE_REMOTE_HOSTS: must be hosts/],
+  [{ SLUICE_REPLICA_DRAIN_SECONDS: '0' }, /SLUICE_REPLICA_DRAIN_SECONDS/],
+  [{ SLUICE_REPLICA_LIVENESS_SECONDS: '1.5' }, /SLUICE_REPLICA_LIVENESS_SECONDS/],
 ])('refuses %o and names the variable', (env, message) => {
   expect(() => loadConfig(env)).toThrow(message);
 });

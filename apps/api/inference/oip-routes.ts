@@ -17,7 +17,7 @@ import type { ServerSettingsView } from './oip-settings.js';
 export type OipAction = 'infer' | 'model.metadata' | 'endpoint.write';
 
 export interface OipRoutesOptions {
-  inference: Pick<InferenceService, 'hasReadyReplica' | 'statistics'> & {
+  inference: Pick<InferenceService, 'hasReadyReplica' | 'schedulingOf' | 'statistics'> & {
     infer(ask: InferAsk<OipPayload>): Promise<InferOutcome<OipPayload>>;
   };
   state: Pick<ServingState, 'endpoint' | 'snapshot'>;
