@@ -20,12 +20,17 @@ import { refuseUnroutable } from './http/unroutable.js';
 import { oipPaths, oipSchemas } from './inference/oip-openapi.js';
 import { oipRoutes, type OipRoutesOptions } from './inference/oip-routes.js';
 import { settingsView } from './inference/oip-settings.js';
+import { generatePaths, generateSchemas } from './openai/generate-openapi.js';
+import { generateRoutes } from './openai/generate-routes.js';
+import { openAiPaths, openAiSchemas } from './openai/openai-openapi.js';
+import { openAiRoutes, type OpenAiRoutesOptions } from './openai/openai-routes.js';
 import { openApiDocument } from './reference/openapi.js';
 
 export interface ServerParts extends Omit<ManagementParts, 'reference'> {
   keyRing: Pick<KeyRing, 'authenticate'>;
   refusals: Pick<RefusalLog, 'note'>;
   inference: OipRoutesOptions['inference'];
+  language: OpenAiRoutesOptions['language'];
   state: OipRoutesOptions['state'];
   loading: OipRoutesOptions['loading'];
   isReady: () => boolean;
@@ -39,6 +44,7 @@ export interface ServerSettings {
   version: string;
   bodyLimitBytes: number;
   bodyTimeoutSeconds?: number;
+  streams?: OpenAiRoutesOptions['streams'];
   /** Share of new traces that are sampled; left out: nothing is traced. */
   traceSampling?: number | undefined;
 }
@@ -73,8 +79,20 @@ export async function createServer(parts: ServerParts, settings: ServerSettings)
     bodyTimeoutSeconds,
     authenticate: (req, action) => gatekeeper.admit(req, action),
   });
+  const { language } = parts;
+  const { streams } = settings;
+  const authenticate: OpenAiRoutesOptions['authenticate'] = (req, action) => gatekeeper.admit(req, action);
+  const forLanguage = { language, authenticate, isDraining, bodyLimitBytes, bodyTimeoutSeconds, streams };
+  await fastify.register(openAiRoutes, { ...forLanguage, state });
+  await fastify.register(generateRoutes, forLanguage);
 
-  const openApi = once(() => openApiDocument(version, routes.operations, [{ paths: oipPaths, schemas: oipSchemas }]));
+  const openApi = once(() =>
+    openApiDocument(version, routes.operations, [
+      { paths: oipPaths, schemas: oipSchemas },
+      { paths: openAiPaths, schemas: openAiSchemas },
+      { paths: generatePaths, schemas: generateSchemas },
+    ]),
+  );
   const module = appModule({ ...parts, reference: { openApi, metrics: parts.prometheusText } });
   const app = await NestFactory.create<NestFastifyApplication>(module, adapter, {
     bodyParser: false,
