@@ -1,30 +1,37 @@
-import { ApiKeys, KeyRing, Pepper } from '#libs/access';
+import { ApiKeys, KeyRing, Pepper, SecretSeal } from '#libs/access';
 import { RolloutLedger, Rollouts, RolloutWorkflows, TemporalLink } from '#libs/control';
 import {
   ArtifactStore,
   EndpointLoading,
   Endpoints,
   InferenceService,
+  LanguageMetrics,
+  LanguageService,
   ModelRegistry,
   OutcomeCounters,
   QuarantineLedger,
   RecordSpool,
   registerInferenceMetrics,
+  RemoteConnections,
   replicaOpener,
   ReplicaSets,
   RequestRecorder,
+  SecretHeaderRing,
+  SecretHeaders,
   ServingState,
   type FolderAccess,
 } from '#libs/inference';
+import { systemClock } from '#libs/kernel';
 import { required, type Logger, type SluiceConfig, type Telemetry } from '#libs/platform';
 import { ChangeFeed, Database, type ChangeFeedListener } from '#libs/store';
 import { setTimeout as pause } from 'node:timers/promises';
 import { RefusalLog } from './http/refusal-log.js';
 import type { ServerParts } from './server.js';
 
-export interface Assembly extends Omit<ServerParts, 'isReady' | 'isDraining' | 'keyRing' | 'inference'> {
+export interface Assembly extends Omit<ServerParts, 'isReady' | 'isDraining' | 'keyRing' | 'inference' | 'language'> {
   keyRing: KeyRing;
   inference: InferenceService;
+  language: LanguageService;
 }
 
 const service = 'sluice-api';
@@ -37,7 +44,9 @@ export async function assemble(
   telemetry: Telemetry,
   stack: AsyncDisposableStack,
 ): Promise<Assembly> {
-  const pepper = new Pepper(required(config.masterKey, 'SLUICE_MASTER_KEY'));
+  const masterKey = required(config.masterKey, 'SLUICE_MASTER_KEY');
+  const pepper = new Pepper(masterKey);
+  const seal = new SecretSeal(masterKey);
   const databaseUrl = required(config.databaseUrl, 'DATABASE_URL');
   const database = stack.use(await connect(databaseUrl, log));
   const refusals = stack.use(new RefusalLog({ database, log }));
@@ -52,7 +61,9 @@ export async function assemble(
   const management = manage(config, database, stack);
   const state = stack.use(new ServingState({ database, log }));
   const quarantine = stack.use(new QuarantineLedger({ database, log }));
-  const inference = await serve(config, { database, log, telemetry, state, quarantine }, stack);
+  const secrets = stack.use(new SecretHeaderRing({ database, seal, log }));
+  const serving = await serve(config, { database, log, telemetry, state, quarantine, secrets }, stack);
+  const { inference, language } = serving;
   const { endpoints, replicaSets } = management;
   const loading = new EndpointLoading({
     database,
@@ -61,19 +72,24 @@ export async function assemble(
     isUp: (versionKey) => inference.hasReadyReplica(versionKey),
   });
   await withRetry(() => keyRing.load(), log);
+  await secrets.load();
   await state.load();
   await management.registry
     .sweep()
     .catch((err: unknown) => log.warn({ err }, 'the artifact folder could not be swept'));
-  const feed = stack.use(new ChangeFeed(databaseUrl, `${service}-feed`, followers(keyRing, state, quarantine, log)));
+  const feed = stack.use(
+    new ChangeFeed(databaseUrl, `${service}-feed`, followers([keyRing, secrets, state, quarantine], log)),
+  );
   await feed.start();
   return {
     ...management,
+    secretHeaders: new SecretHeaders(database, seal),
     apiKeys,
     refusals,
     keyRing,
     state,
     inference,
+    language,
     loading,
     quarantine,
     prometheusText: () => telemetry.prometheusText(),
@@ -113,17 +129,21 @@ interface ServingParts {
   log: Logger;
   telemetry: Telemetry;
   state: ServingState;
+  secrets: SecretHeaderRing;
   quarantine: QuarantineLedger;
 }
 
 async function serve(
   config: SluiceConfig,
-  { database, log, telemetry, state, quarantine }: ServingParts,
+  { database, log, telemetry, state, quarantine, secrets }: ServingParts,
   stack: AsyncDisposableStack,
-): Promise<InferenceService> {
+): Promise<Pick<Assembly, 'inference' | 'language'>> {
   const counters = stack.use(new OutcomeCounters({ database, log }));
   const spool = await RecordSpool.open({ folder: config.spoolFolder, log });
   const recorder = stack.use(new RequestRecorder({ database, spool, log }));
+  // Without a collector nobody would see the spans, and requests need not pay for them.
+  const tracer = config.otlpEndpoint === undefined ? undefined : telemetry.tracer;
+  const remotes = new RemoteConnections({ secrets, allowedHosts: config.remoteHosts, clock: systemClock, log });
   const inference = stack.use(
     new InferenceService({
       state,
@@ -131,13 +151,14 @@ async function serve(
       recorder,
       log,
       quarantine: quarantine.quarantine,
-      openReplica: replicaOpener(),
-      // Without a collector nobody would see the spans, and requests need not pay for them.
-      tracer: config.otlpEndpoint === undefined ? undefined : telemetry.tracer,
+      openReplica: replicaOpener(remotes),
+      tracer,
     }),
   );
+  const metrics = new LanguageMetrics(telemetry.meter);
+  const language = stack.use(new LanguageService({ inference, recorder, log, tracer, metrics }));
   registerInferenceMetrics(telemetry.meter, { service: inference, counters, recorder, spool, state });
-  return inference;
+  return { inference, language };
 }
 
 /** From where `POST /api/models {"path": ...}` may read. Fail closed: only this machine's own people may name any folder. */
@@ -150,13 +171,7 @@ export function folderAccess({ artifactRoots, host }: Pick<SluiceConfig, 'artifa
   };
 }
 
-function followers(
-  keyRing: KeyRing,
-  state: ServingState,
-  quarantine: QuarantineLedger,
-  log: Logger,
-): ChangeFeedListener {
-  const all = [keyRing, state, quarantine];
+function followers(all: readonly ChangeFeedListener[], log: Logger): ChangeFeedListener {
   return {
     onChange(change) {
       for (const follower of all) follower.onChange(change);
@@ -167,7 +182,7 @@ function followers(
     },
     onLost(reason) {
       log.warn({ reason }, 'changes are not followed; serving goes on with what is known');
-      for (const follower of all) follower.onLost();
+      for (const follower of all) follower.onLost(reason);
     },
   };
 }

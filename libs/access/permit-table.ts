@@ -12,6 +12,7 @@ export const permitTable = {
   'model.read': operators,
   'model.register': operators,
   'model.archive': operators,
+  'model.secret': operators,
   'endpoint.read': operators,
   'endpoint.write': operators,
   'endpoint.rollback': operators,

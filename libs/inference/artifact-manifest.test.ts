@@ -121,3 +121,31 @@ describe('the content digest', () => {
     );
   });
 });
+
+describe('the manifest of a language model', () => {
+  const language = (...paths: string[]) => ({
+    ...sampleManifest(Object.fromEntries(paths.map((path) => [path, path]))),
+    format: 'gguf',
+    inputs: undefined,
+    outputs: undefined,
+  });
+
+  it('has the tensors that all of them have, and reads back as it was stored', () => {
+    const parsed = parse(language('model.gguf'));
+    expect(parsed.inputs).toEqual([{ name: 'text_input', datatype: 'BYTES', shape: [-1] }]);
+    expect(parse(parsed)).toEqual(parsed);
+    expect(() => parse({ ...language('model.gguf'), inputs: [{ name: 'x', datatype: 'FP32', shape: [1] }] })).toThrow(
+      'leave both out',
+    );
+  });
+
+  it('states one file with weights, or all shards of one model', () => {
+    const shards = ['a-00001-of-00002.gguf', 'a-00002-of-00002.gguf'];
+    expect(parse(language(...shards)).files).toHaveLength(2);
+    expect(() => parse(language())).toThrow();
+    expect(() => parse(language('words.txt'))).toThrow('exactly one .gguf file, not 0');
+    expect(() => parse(language('a.gguf', 'b.gguf'))).toThrow('exactly one .gguf file, not 2');
+    expect(() => parse(language(shards[0]!))).toThrow('the shard a-00002-of-00002.gguf is missing');
+    expect(() => parse(language(...shards, 'b.gguf'))).toThrow('b.gguf is no shard');
+  });
+});

@@ -64,6 +64,11 @@ export class Flow {
     return line;
   }
 
+  addKeys(keys: Set<string>): void {
+    if (this.plain.first !== undefined) keys.add(plainKey);
+    if (this.shaped !== undefined) for (const key of this.shaped.keys()) keys.add(key);
+  }
+
   /** Shapes are the callers' choice, so a line goes with its last request. */
   dropIfEmpty(line: Line): void {
     if (line.first === undefined && line !== this.plain) this.shaped?.delete(line.key);

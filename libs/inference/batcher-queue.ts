@@ -13,6 +13,8 @@ export type QueueRefusal = 'overload' | 'overuse';
 
 /** A batch that could leave now. Nothing has left the queue yet. */
 export interface BatchPlan {
+  /** What all its requests have in common. */
+  readonly key: string;
   items: WaitingRequest[];
   /** Waiting would not make it larger. */
   isFull: boolean;
@@ -42,6 +44,9 @@ const firstSweepAt = 256;
 export class RequestQueue {
   count = 0;
   bytes = 0;
+  private rows = 0;
+  /** Those that share a run with nobody. */
+  private alone = 0;
   private readonly levels: Level[];
   private readonly tenants = new Map<string, TenantUse>();
   private lastTenant: TenantUse | undefined;
@@ -95,7 +100,7 @@ export class RequestQueue {
   }
 
   push(item: WaitingRequest): void {
-    const { tenant: name, priority, stackKey = aloneKey, bytes } = item.request;
+    const { tenant: name, priority, stackKey = aloneKey, bytes, rows } = item.request;
     const tenant = this.tenantOf(name);
     const level = this.levels[priority - 1]!;
     const flow = (tenant.flows[level.index] ??= new Flow(level, tenant));
@@ -106,6 +111,8 @@ export class RequestQueue {
     tenant.bytes += bytes;
     this.count += 1;
     this.bytes += bytes;
+    this.rows += rows;
+    if (stackKey === aloneKey) this.alone += 1;
   }
 
   remove(item: WaitingRequest): void {
@@ -121,16 +128,29 @@ export class RequestQueue {
     if (tenant.requests === 0) this.waitingTenants -= 1;
     this.count -= 1;
     this.bytes -= item.request.bytes;
+    this.rows -= item.request.rows;
+    if (line.key === aloneKey) this.alone -= 1;
   }
 
-  /** The next batch as it would leave now. */
-  plan(rules: PlanRules, nowMs: number): BatchPlan {
-    const batch = new Plan(rules, nowMs);
-    const lead = this.leadLevel();
-    const key = lead?.leader?.oldest?.request.stackKey ?? aloneKey;
-    if (lead === undefined) return batch;
+  /** May the next batch be full? Costs nothing; the plan itself knows for sure. */
+  mayBeFull({ maxRows }: PlanRules): boolean {
+    return this.rows >= maxRows || this.alone > 0;
+  }
+
+  /** The shapes of what waits. */
+  keys(): Set<string> {
+    const keys = new Set<string>();
+    for (const level of this.levels) for (const flow of level.flows) flow.addKeys(keys);
+    return keys;
+  }
+
+  /** The next batch as it would leave now. @param chosenKey the shape that it is to have, where that is not up to turns */
+  plan(rules: PlanRules, nowMs: number, chosenKey?: string): BatchPlan {
+    const lead = chosenKey === undefined ? this.leadLevel() : undefined;
+    const key = chosenKey ?? lead?.leader?.oldest?.request.stackKey ?? aloneKey;
+    const batch = new Plan(key, rules, nowMs);
     // Room that the leading level leaves is filled with what is less urgent: it costs nobody anything.
-    let goesOn = lead.offer(key, batch.take);
+    let goesOn = lead === undefined || lead.offer(key, batch.take);
     for (const level of this.levels) {
       if (!goesOn) break;
       if (level !== lead && level.count > 0) goesOn = level.offer(key, batch.take);
@@ -203,6 +223,7 @@ class Plan implements BatchPlan {
   private preferredCount = 0;
 
   constructor(
+    readonly key: string,
     private readonly rules: PlanRules,
     private readonly nowMs: number,
   ) {}

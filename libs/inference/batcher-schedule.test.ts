@@ -83,6 +83,22 @@ describe('a batch leaves', () => {
     expect(await built.settle([built.ask(), built.ask({ timeoutMs: 40 })])).toEqual(['ok at 21', 'ok at 21']);
   });
 
+  it('at once when it is full, even while one of another shape is held back before it', async () => {
+    await using built = laneOf({ rules: { maxRows: 4, maxDelayMs: 1_000 } });
+    const held = built.ask({ stackKey: 'narrow' });
+    const full = times(4, () => built.ask({ stackKey: 'wide' }));
+    expect(await built.settle([...full, held])).toEqual([...Array<string>(4).fill('ok at 1'), 'ok at 1001']);
+  });
+
+  it('after its own delay, whatever shape has its turn', async () => {
+    await using built = laneOf({ rules: { maxRows: 4, maxDelayMs: 10 } });
+    // The first tenant has had rows before, so the turn is the second one's, which came later.
+    const had = built.ask({ tenant: 'a', rows: 4 });
+    const first = built.lane.time.pause(3).then(() => built.ask({ tenant: 'a', stackKey: 'narrow' }));
+    const second = built.lane.time.pause(8).then(() => built.ask({ tenant: 'b', stackKey: 'wide' }));
+    expect(await built.settle([had, first, second])).toEqual(['ok at 1', 'ok at 14', 'ok at 19']);
+  });
+
   it('with those alone whose time is not over, and a dead request never runs', async () => {
     await using built = laneOf({ script: () => ({ runMs: 30 }), rules: { maxRows: 1 }, pool: { runsPerReplica: 1 } });
     const answers = await built.settle([built.ask(), built.ask({ timeoutMs: 20 }), built.ask()]);

@@ -5,7 +5,7 @@ import { ModelVersionEntity, RouteEntity, type Database, type Tx } from '#libs/s
 import { versionsWithTraffic } from './endpoints-arms.js';
 import type { Endpoints } from './endpoints.js';
 import { usesOf } from './model-version-uses.js';
-import type { ReplicaSets } from './replica-sets.js';
+import { replicaCountOf, type ReplicaSets } from './replica-sets.js';
 import { versionKey } from './route-table.js';
 
 export interface LoadWish {
@@ -83,7 +83,7 @@ export class EndpointLoading {
     const wishes: Loading['wishes'] = [];
     for (const version of versionsWithTraffic(arms)) {
       await this.settings.endpoints.requireRegistered(tx, model, version);
-      const count = await statedCount(tx, model, version);
+      const count = await replicaCountOf(tx, { model, version });
       await this.settings.replicaSets.ensureAtLeast(tx, { model, version, desired: count, actor, requestId });
       wishes.push({ version, count });
     }
@@ -137,12 +137,4 @@ async function liveRoute(
   if (endpoint === undefined) throw sluiceError('SLU_ENDPOINT_UNKNOWN', { endpoint: name });
   const { arms } = await tx.findOneByOrFail(RouteEntity, { endpoint: name, revision: endpoint.revision });
   return { ...endpoint, arms };
-}
-
-async function statedCount(tx: Tx, model: string, version: string): Promise<number> {
-  const rows: { count: number | null }[] = await tx.query(
-    `SELECT (manifest->'instances'->>'count')::int AS count FROM model_versions WHERE model = $1 AND version = $2`,
-    [model, version],
-  );
-  return rows[0]?.count ?? 1;
 }

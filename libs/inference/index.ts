@@ -32,13 +32,14 @@ export {
   type ReplicaFailureKind,
   type ReplicaMetadata,
 } from './ports/replica.js';
-export {
-  isLanguageReplica,
-  type LanguageAnswer,
-  type LanguagePath,
-  type LanguageReplica,
-} from './ports/language-replica.js';
+export type { LanguageAnswer, LanguagePath, LanguageReplica } from './ports/language-replica.js';
 export { OipReplica, type OipReplicaSettings } from './adapters/oip/oip-replica.js';
+export { OpenAiReplica, type OpenAiReplicaSettings } from './adapters/openai/openai-replica.js';
+export { remoteSpawner } from './replica-remote-process.js';
+export { RemoteConnections } from './remote-connections.js';
+export { headerName, headerValue } from './manifest-settings.js';
+export { SecretHeaders, type SecretHeaderView } from './secret-headers.js';
+export { SecretHeaderRing } from './secret-header-ring.js';
 export { replicaOpener } from './replica-opener.js';
 export { spawnByFormat, type ReplicaSpawners } from './replica-spawners.js';
 export type { FolderAccess } from './artifact-folder.js';
@@ -63,6 +64,9 @@ export {
   type InferOutcome,
   type InferProtocol,
 } from './inference-service.js';
+export type { LanguageAsk, LanguageExchange } from './language-exchange.js';
+export { LanguageMetrics } from './language-metrics.js';
+export { LanguageService, type LanguageServiceSettings } from './language-service.js';
 export type { QuarantinedInput } from './quarantine.js';
 export { QuarantineLedger } from './quarantine-ledger.js';
 export { OutcomeCounters, type OutcomeCountersSettings } from './outcome-counters.js';
@@ -71,8 +75,9 @@ export type { OpenReplica } from './inference-service-lanes.js';
 export type { ReplicaPlace } from './replica-pool.js';
 export type { RequestRecord } from './request-record.js';
 export { RequestRecorder, type RequestRecorderSettings } from './request-recorder.js';
+export type { SchedulingRules } from './scheduling-rules.js';
 export { pinnedArm, type LiveArm, type LiveEndpoint, type ServedVersion } from './route-table.js';
 export type { LiveReplicas, ServingSnapshot } from './serving-state-tables.js';
 export { EndpointLoading, type EndpointLoadingSettings, type LoadWish } from './endpoints-loading.js';
-export { ServingStatistics, type DurationSum, type VersionStatistics } from './version-statistics.js';
+export { ServingStatistics, VersionStatistics, type DurationSum } from './version-statistics.js';
 export { ServingState, type ServingStateSettings } from './serving-state.js';

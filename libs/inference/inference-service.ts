@@ -21,9 +21,9 @@ import { Quarantine } from './quarantine.js';
 import type { RequestRecorder } from './request-recorder.js';
 import type { ResponseCache } from './response-cache.js';
 import type { LiveArm, ServedVersion } from './route-table.js';
-import { priorityOf, timeoutOf } from './scheduling-rules.js';
+import { priorityOf, timeoutOf, type SchedulingRules } from './scheduling-rules.js';
 import type { ServingState } from './serving-state.js';
-import { stackKey, type Tensor } from './tensor.js';
+import { heldBytes, stackKey, type Tensor } from './tensor.js';
 import type { ServingStatistics } from './version-statistics.js';
 
 /** What the service needs of a request; a protocol's own view of it may hold more. */
@@ -93,6 +93,15 @@ export interface InferenceSettings {
   quarantine?: Quarantine | undefined;
 }
 
+/** What decides to which arm a request goes. */
+export interface RoutedAsk {
+  endpoint: string;
+  version?: string | undefined;
+  stickyKey?: string | undefined;
+  body?: unknown;
+  protocol?: Pick<InferProtocol, 'stickyKeyOf'> | undefined;
+}
+
 /** An arm with everything that its requests need, looked up once per route revision. */
 export interface ArmLane {
   readonly arm: LiveArm;
@@ -142,6 +151,11 @@ export class InferenceService implements AsyncDisposable {
 
   get statistics(): ServingStatistics {
     return this.lanes.statistics;
+  }
+
+  /** How the requests of a version wait and leave. */
+  schedulingOf(version: ServedVersion): SchedulingRules {
+    return this.lanes.rulesOf(version);
   }
 
   /** Can requests be answered: the state is known, and each version with traffic has a replica that answered. */
@@ -214,14 +228,15 @@ export class InferenceService implements AsyncDisposable {
       priority: priorityOf(rules, version, asked.priority),
       inputs,
       rows,
-      bytes: ask.bytesIn,
+      // A protocol that cannot tell how long a message was still holds memory with it.
+      bytes: ask.bytesIn > 0 ? ask.bytesIn : heldBytes(inputs),
       timeoutMs: timeoutOf(rules, asked.timeoutMs),
       stackKey: !version.isStackable ? undefined : version.hasFreeSizes ? stackKey(inputs) : plainKey,
       caller: ask.caller,
       span,
     };
     this.quarantine.check(version, inputs);
-    return cache === undefined ? batcher.submit(request) : this.throughCache(cache, batcher, request);
+    return cache?.takes(request.bytes) !== true ? batcher.submit(request) : this.throughCache(cache, batcher, request);
   }
 
   private async throughCache(cache: ResponseCache, batcher: Batcher, request: BatchRequest): Promise<BatchAnswer> {
@@ -234,7 +249,8 @@ export class InferenceService implements AsyncDisposable {
     return answer;
   }
 
-  private armLane(ask: InferAsk<unknown>): ArmLane {
+  /** @throws SLU_ENDPOINT_UNKNOWN, SLU_MODEL_VERSION_UNKNOWN, SLU_INFERENCE_NOT_READY, SLU_INFERENCE_DRAINING */
+  armLane(ask: RoutedAsk): ArmLane {
     if (this.isDraining) throw sluiceError('SLU_INFERENCE_DRAINING', {}, { retryAfterSeconds: drainRetrySeconds });
     const arm = ask.version === undefined ? this.drawArm(ask) : this.pinnedArm(ask.endpoint, ask.version);
     let armLane = this.armLanes.get(arm);
@@ -245,10 +261,10 @@ export class InferenceService implements AsyncDisposable {
     return armLane;
   }
 
-  private drawArm(ask: InferAsk<unknown>): LiveArm {
+  private drawArm(ask: RoutedAsk): LiveArm {
     const route = this.settings.state.endpoint(ask.endpoint);
     if (route === undefined) throw this.endpointUnknown(ask.endpoint);
-    const arm = chooseArm(route, ask.stickyKey ?? ask.protocol.stickyKeyOf(ask.body), this.random);
+    const arm = chooseArm(route, ask.stickyKey ?? ask.protocol?.stickyKeyOf(ask.body), this.random);
     if (arm === undefined) throw this.endpointUnknown(ask.endpoint);
     return arm;
   }

@@ -1,5 +1,6 @@
 import { namePattern } from '#libs/kernel';
 import { z } from 'zod';
+import { addressProblem, canonicalAddress } from './remote-address.js';
 
 /** How many replicas a version gets when nobody says otherwise, and what each may take. */
 export const instancesSchema = z.strictObject({
@@ -79,11 +80,43 @@ export const languageSchema = z.strictObject({
   defaultMaxTokens: z.int().min(1).max(1_048_576).optional(),
 });
 
-const headerName = z.string().regex(/^[a-z0-9-]{1,64}$/, 'must be a lower-case header name');
+/** What makes a request one: never another's to set. */
+const ownHeaders: ReadonlySet<string> = new Set([
+  'connection',
+  'content-encoding',
+  'content-length',
+  'content-type',
+  'expect',
+  'host',
+  'inference-header-content-length',
+  'keep-alive',
+  'te',
+  'traceparent',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+]);
+
+export const headerName = z
+  .string()
+  .regex(/^[a-z0-9-]{1,64}$/, 'must be a lower-case header name')
+  .refine((name) => !ownHeaders.has(name), 'is set by Sluice itself');
+
+/** Printable ASCII without blanks around it: what every HTTP server reads the same. */
+export const headerValue = z
+  .string()
+  .max(4_096)
+  .regex(/^[!-~]([ -~\t]*[!-~])?$/, 'must be printable ASCII, without blanks around it');
 
 const remoteTarget = z.strictObject({
   /** `http(s)://host:port`, with a path in front where the server has one. */
-  url: z.url({ protocol: /^https?$/ }),
+  url: z
+    .string()
+    .max(2_048)
+    .superRefine((url, ctx) => {
+      const problem = addressProblem(url);
+      if (problem !== undefined) ctx.addIssue({ code: 'custom', message: problem });
+    }),
   /** The model's name there, when it differs. */
   model: z.string().min(1).max(256).optional(),
   version: z.string().min(1).max(64).optional(),
@@ -92,9 +125,31 @@ const remoteTarget = z.strictObject({
 /** A model that runs on other servers. Each target is one replica. */
 export const remoteSchema = z.strictObject({
   protocol: z.enum(['oip', 'tf-serving', 'openai']),
-  targets: z.array(remoteTarget).min(1).max(64),
+  targets: z
+    .array(remoteTarget)
+    .min(1)
+    .max(64)
+    .superRefine((targets, ctx) => {
+      const seen = new Set<string>();
+      for (const [index, { url }] of targets.entries()) {
+        if (addressProblem(url) !== undefined) continue;
+        const address = canonicalAddress(url);
+        const message = 'is named twice: raise maxConcurrency for more calls to one server';
+        if (seen.has(address)) ctx.addIssue({ code: 'custom', path: [index, 'url'], message });
+        seen.add(address);
+      }
+    }),
+  /** Only with `tf-serving`. */
+  tfServing: z
+    .strictObject({
+      /** `columns` sends each input whole, `rows` each row with its inputs, as KServe's V1 protocol wants it. */
+      form: z.enum(['columns', 'rows']).optional(),
+      /** The server takes `serving_default` when left out. */
+      signature: z.string().min(1).max(256).optional(),
+    })
+    .optional(),
   /** Sent with each request, as they stand. */
-  headers: z.record(headerName, z.string().max(4_096)).optional(),
+  headers: z.record(headerName, headerValue).optional(),
   /** Names of headers whose values are kept sealed, apart from the manifest. */
   secretHeaders: z.array(headerName).max(16).optional(),
   timeoutMs: z.int().min(1).max(3_600_000).optional(),

@@ -40,6 +40,8 @@ const firstShare = 0.1;
 /** One replica as this process sees it. */
 export class PooledReplica {
   running = 0;
+  /** Calls that share it. */
+  shared = 0;
   /** It has answered a health check since it was last lost. */
   isUp = false;
   /** It gets no new work and is closed when idle. */
@@ -54,6 +56,10 @@ export class PooledReplica {
   callOffProbe: (() => void) | undefined;
 
   constructor(readonly replica: Replica) {}
+
+  get isIdle(): boolean {
+    return this.running === 0 && this.shared === 0;
+  }
 }
 
 /**
@@ -85,7 +91,7 @@ export class ReplicaPool implements AsyncDisposable {
 
   get runningCount(): number {
     let sum = 0;
-    for (const member of this.members.values()) sum += member.running;
+    for (const member of this.members.values()) sum += member.running + member.shared;
     return sum;
   }
 
@@ -107,11 +113,12 @@ export class ReplicaPool implements AsyncDisposable {
 
   /** A replica with room for such a claim, or undefined. Nothing is claimed yet. */
   pick(claim: Claim): PooledReplica | undefined {
-    const limit = claim === 'ahead' ? this.runsPerReplica : 1;
+    const ownLimit = claim === 'ahead' ? this.runsPerReplica : 1;
     let first: PooledReplica | undefined;
     let more: PooledReplica[] | undefined;
     for (const member of this.members.values()) {
-      if (!member.isUp || member.isLeaving || member.isTakenAlone || member.running >= limit) continue;
+      if (!member.isUp || member.isLeaving || member.isTakenAlone || member.running >= limitOf(member, claim, ownLimit))
+        continue;
       if (first === undefined) first = member;
       else (more ??= [first]).push(member);
     }
@@ -138,10 +145,33 @@ export class ReplicaPool implements AsyncDisposable {
     return firstShare + (1 - firstShare) * grown;
   }
 
+  /**
+   * For calls that a replica takes many of at a time, beside its runs: the less busy of two, as long as it holds fewer than
+   * `limit`. To be followed by one `releaseShared`.
+   */
+  claimShared(limit: number, except?: PooledReplica): PooledReplica | undefined {
+    const free: PooledReplica[] = [];
+    for (const member of this.members.values()) {
+      if (!member.isUp || member.isLeaving || member === except || member.shared >= limit) continue;
+      // Where there is a limit of its own, what is above it waits there in its turn.
+      if (member.replica.mostRuns !== 0) free.push(member);
+    }
+    const claimed = free.length < 2 ? free[0] : this.lessSharedOfTwo(free);
+    if (claimed === undefined) return undefined;
+    claimed.shared += 1;
+    claimed.runs += 1;
+    return claimed;
+  }
+
+  releaseShared(member: PooledReplica): void {
+    member.shared -= 1;
+    if (member.isLeaving && member.isIdle) this.close(member);
+  }
+
   release(member: PooledReplica): void {
     member.running -= 1;
     member.isTakenAlone = false;
-    if (member.isLeaving && member.running === 0) this.close(member);
+    if (member.isLeaving && member.isIdle) this.close(member);
   }
 
   /** Takes a replica out at once; a health check may bring it back. */
@@ -160,6 +190,7 @@ export class ReplicaPool implements AsyncDisposable {
 
   private enter(place: ReplicaPlace): void {
     const member = new PooledReplica(this.settings.open(place));
+    member.replica.onOut?.(() => this.lose(member));
     this.members.set(place.id, member);
     this.track(this.probe(member));
   }
@@ -169,7 +200,7 @@ export class ReplicaPool implements AsyncDisposable {
     member.isLeaving = true;
     member.callOffProbe?.();
     this.setDown(member);
-    if (member.running === 0 || atOnce) this.close(member);
+    if (member.isIdle || atOnce) this.close(member);
   }
 
   private close(member: PooledReplica): void {
@@ -210,6 +241,16 @@ export class ReplicaPool implements AsyncDisposable {
     return other.running < one.running ? other : one;
   }
 
+  private lessSharedOfTwo(members: readonly PooledReplica[]): PooledReplica {
+    const random = this.settings.random ?? Math.random;
+    const at = Math.floor(random() * members.length);
+    const beside = (at + 1 + Math.floor(random() * (members.length - 1))) % members.length;
+    const [one, other] = [members[at]!, members[beside]!];
+    // What one holds counts for more while it may have only a part of a full load.
+    const load = (member: PooledReplica): number => (member.shared + 1) / this.shareOf(member);
+    return load(other) < load(one) ? other : one;
+  }
+
   private hasGrown(): boolean {
     for (const { isGrown, isUp } of this.members.values()) if (isGrown && isUp) return true;
     return false;
@@ -228,4 +269,11 @@ export class ReplicaPool implements AsyncDisposable {
       .finally(() => this.unfinished.delete(tracked));
     this.unfinished.add(tracked);
   }
+}
+
+// A server that runs many at once is idle as long as it has room. A run that is to be alone is alone there as well.
+function limitOf({ replica }: PooledReplica, claim: Claim, ownLimit: number): number {
+  const { mostRuns } = replica;
+  if (mostRuns === undefined) return ownLimit;
+  return claim === 'alone' ? Math.min(1, mostRuns) : mostRuns;
 }

@@ -54,6 +54,8 @@ export class ReplicaLife {
   private verdict: EndReason | undefined;
   /** What it waits for before it is started. */
   private preparation: string | undefined;
+  /** What people should know about it while it lives. */
+  private notice: string | null = null;
   private residentBytes: number | undefined;
   private memoryRowAtMs = -Infinity;
   private draining: Promise<void> | undefined;
@@ -65,6 +67,10 @@ export class ReplicaLife {
     if (this.process.prepared === undefined) this.beginStart();
     else void this.process.prepared.then(() => this.endPreparation());
     void this.record('starting');
+    this.process.onNotice?.((notice) => {
+      this.notice = notice;
+      if (this.state === 'starting' || this.state === 'ready') void this.record(this.state);
+    });
     void this.process.ready.then(() => this.becomeReady());
     this.ended = this.process.ended.then((reason) => this.end(reason));
   }
@@ -195,7 +201,7 @@ export class ReplicaLife {
       address: this.process.address ?? `unix:${socketPath}`,
       pid: this.process.pid ?? null,
       state,
-      reason: this.verdict?.reason || this.preparation || null,
+      reason: this.verdict?.reason || (this.state === 'draining' ? null : (this.notice ?? this.preparation ?? null)),
       cause: this.verdict?.cause ?? null,
       runtime: this.process.runtime ?? null,
       residentBytes: this.residentBytes ?? null,

@@ -26,6 +26,8 @@ export interface ReplicaProcess {
   readonly pid: number | undefined;
   /** Where it answers, when that is not the socket of its launch. */
   readonly address?: string | undefined;
+  /** Calls back with what people should know about it while it lives, and with null when that is over. */
+  onNotice?(listener: (notice: string | null) => void): void;
   /** What has to be done before it can start at all, in a sentence for its row. */
   readonly preparation?: string | undefined;
   /** Resolves when that is done; only then the time for the start begins. */
@@ -153,7 +155,7 @@ class ModelServerProcess implements ReplicaProcess {
   }
 }
 
-/** A liveness thread's answer over its Unix socket: 200, or 503 with the reason. */
+/** Asks `GET /v2/health/live` over a Unix socket: 200, or 503 with the reason. */
 export function askLiveness(socketPath: string, timeoutMs: number): Promise<LivenessAnswer> {
   return new Promise((resolve) => {
     const silent = (): void => resolve({ state: 'silent' });

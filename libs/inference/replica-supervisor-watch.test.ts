@@ -110,6 +110,8 @@ describe('a model server', () => {
     const counts = events.sort((a, b) => a.at - b.at || b.change - a.change).map(({ change }) => (carrying += change));
     // Once both were there, there were never fewer.
     expect(Math.min(...counts.slice(counts.indexOf(2)))).toBe(2);
+    // And never more than one on top of them.
+    expect(Math.max(...counts)).toBe(3);
   });
 
   it('says in its row what it runs on, and what it was not given', async () => {

@@ -151,6 +151,22 @@ it('is settled when each version with traffic has answered, or has failed to sta
   await vi.waitFor(() => expect(isSettled()).toBe(true));
 });
 
+it('is settled with a version that was unloaded, and not while the replicas of it still go or come', async () => {
+  await using db = await freshDatabase();
+  const rows = new ServingRowsWriter(db.database);
+  await rows.version('tone', '1');
+  await rows.endpoint('tone', 'tone', [stable('1')]);
+  await rows.desire('tone', '1', 0);
+  const draining = await rows.replica('tone', '1', 'draining');
+  await using follower = await follow(db.url);
+  const isSettled = (): boolean => follower.state.isSettled(() => false);
+  expect(isSettled()).toBe(false);
+  await rows.replicaState(draining, 'stopped');
+  await vi.waitFor(() => expect(isSettled()).toBe(true));
+  await rows.desire('tone', '1', 1);
+  await vi.waitFor(() => expect(isSettled()).toBe(false));
+});
+
 it('is neither loaded nor settled before its first read', async () => {
   await using db = await freshDatabase();
   await using state = new ServingState({ database: db.database, log });

@@ -73,6 +73,8 @@ export class ServingState implements ChangeFeedListener, AsyncDisposable {
         if (weight <= 0 || hasAnswered(version.key)) continue;
         const live = this.now.replicas.get(version.key);
         if (live?.newest?.state === 'failed' || (live?.desired === 0 && live.places.length === 0)) continue;
+        // A server elsewhere may stay away for as long as it likes, and its row says so.
+        if (version.format === 'remote' && live?.newest && live.newest.reason !== null) continue;
         return false;
       }
     }

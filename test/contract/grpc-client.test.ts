@@ -20,7 +20,7 @@ let seen: any;
 // The client is asked everything in one go: its start is what costs.
 beforeAll(async () => {
   const python = await tritonclientPython();
-  serving = await servingApi(['deploy/models/tone/1', 'test/models/dense']);
+  serving = await servingApi(['deploy/models/tone/1', 'test/models/dense', 'test/models/datatypes']);
   const folder = await mkdtemp(join(tmpdir(), 'grpc-'));
   const fieldsFile = join(folder, 'fields.json');
   await writeFile(fieldsFile, JSON.stringify(fieldNumbers()));
@@ -76,6 +76,8 @@ it('answers the real tritonclient over gRPC as onnxruntime answers on the same f
   expect(seen.stream.slice(0, 20)).toEqual(streamed);
   expect(seen.stream[20]).toContain('nobody');
   expect(seen.aio_stream).toEqual(seen.expected_labels);
+  expect(seen.every_number).toHaveLength(13);
+  for (const [name, values] of seen.every_number) expect(values, name).toEqual([[1, 0]]);
   // One answer is the last one as well; it is marked where the client asked, and nothing comes behind it.
   expect(seen.final_responses).toEqual([true, false, 0]);
 });
@@ -94,7 +96,8 @@ it('tells it how a model is configured and what it was asked', () => {
     dynamic_batching: { default_queue_policy: { allow_timeout_override: true } },
   });
   const { infer_ns: inferNs, ...counted } = seen.statistics;
-  expect(counted).toEqual({ rows: 15, runs: 3, success: 3, fives: [3], is_later: true, of_all: ['dense', 'tone'] });
+  const of_all = ['datatypes', 'dense', 'tone'];
+  expect(counted).toEqual({ rows: 15, runs: 3, success: 3, fives: [3], is_later: true, of_all });
   expect(inferNs).toBeGreaterThan(0);
   expect(seen.classified).toMatchObject({ shape: [2, 2], classes: seen.classified.expected });
 });

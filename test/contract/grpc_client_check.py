@@ -1,7 +1,7 @@
 """Calls a running server with the real tritonclient over gRPC: unary, aio, streaming, raw and typed contents, control.
 
 Usage: grpc_client_check.py HOST:PORT TONE.onnx PROTO_JSON; the key comes in SLUICE_KEY. The endpoints tone, dense and
-identity are there, and nobody else calls. Prints one JSON object.
+datatypes are there, and nobody else calls. Prints one JSON object.
 PROTO_JSON holds the messages of our own .proto, so that field names and numbers are compared with the client's own.
 """
 
@@ -11,6 +11,7 @@ import os
 import queue
 import sys
 
+import ml_dtypes
 import numpy as np
 import onnxruntime
 import tritonclient.grpc as triton
@@ -147,6 +148,33 @@ def classified():
     }
 
 
+def every_number():
+    """One tensor of each datatype, raw; of the numbers what came back."""
+    numbers = {
+        "bool": ("BOOL", np.bool_),
+        "u8": ("UINT8", np.uint8),
+        "u16": ("UINT16", np.uint16),
+        "u32": ("UINT32", np.uint32),
+        "u64": ("UINT64", np.uint64),
+        "i8": ("INT8", np.int8),
+        "i16": ("INT16", np.int16),
+        "i32": ("INT32", np.int32),
+        "i64": ("INT64", np.int64),
+        "f16": ("FP16", np.float16),
+        "bf16": ("BF16", ml_dtypes.bfloat16),
+        "f32": ("FP32", np.float32),
+        "f64": ("FP64", np.float64),
+    }
+    inputs = []
+    for name, (datatype, kind) in numbers.items():
+        inputs.append(triton.InferInput(name, [1, 2], datatype))
+        inputs[-1].set_data_from_numpy(np.array([[1, 0]]).astype(kind))
+    inputs.append(triton.InferInput("bytes", [1, 2], "BYTES"))
+    inputs[-1].set_data_from_numpy(np.array([[b"a", b""]], dtype=np.object_))
+    answer = client.infer("datatypes", inputs, headers=headers)
+    return [[name, answer.as_numpy(f"{name}_out").astype(float).tolist()] for name in numbers]
+
+
 def dense_input(count):
     tensor = triton.InferInput("x", [count, 16], "FP32")
     tensor.set_data_from_numpy(np.zeros((count, 16), np.float32))
@@ -225,6 +253,7 @@ print(
             "deflated": [label.decode() for label in deflated.as_numpy("label")],
             "config": client.get_model_config("tone", headers=headers, as_json=True),
             "classified": classified(),
+            "every_number": every_number(),
             "statistics": statistics(),
             "control": control(),
             "settings": settings(),

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { OipReplica } from '../../libs/inference/adapters/oip/oip-replica.js';
 import { type ContractSupport, everything, replicaContract } from '../../libs/inference/ports/replica.contract.js';
 import type { Tensor } from '../../libs/inference/tensor.js';
 import {
@@ -8,6 +9,7 @@ import {
   frameworkInterpreter,
   loadAll,
   ServerShelf,
+  startServer,
 } from '../support/python-runtime.js';
 
 const downloadMs = 600_000;
@@ -40,6 +42,20 @@ describe('torchscript', () => {
   });
 
   replicaContract('a TorchScript server', (model) => shelf.start(model), numbersOnly);
+
+  it('says that it lives, in the middle of runs as well, until it stands still', async () => {
+    await using server = await startServer('torch', interpreter, join(models.folder, format, 'slow'));
+    const { process: slow, socketPath: address } = server;
+    await using replica = new OipReplica({ id: 'r', address: `unix:${address}`, model: 'slow', version: '1' });
+    const x = { name: 'x', datatype: 'FP32', shape: [1, 16], data: new Float32Array(16) } as const;
+    const progress = { isAnswered: false };
+    const runs = Array.from({ length: 5 }, () => replica.infer([x], { timeoutMs: 30_000 }));
+    const answered = Promise.all(runs).then(() => (progress.isAnswered = true));
+    while (!progress.isAnswered) expect(await slow.askLiveness?.(10_000)).toEqual({ state: 'live' });
+    await answered;
+    process.kill(slow.pid!, 'SIGSTOP');
+    expect(await slow.askLiveness?.(100)).toEqual({ state: 'silent' });
+  });
 
   it('reads and answers each numeric datatype as what it is', async () => {
     await using typed = await shelf.start('typed');

@@ -14,7 +14,7 @@ let seen: any;
 // The client is asked everything in one go: its start is what costs.
 beforeAll(async () => {
   const python = await tritonclientPython();
-  serving = await servingApi(['deploy/models/tone/1', 'test/models/dense', 'test/models/identity']);
+  serving = await servingApi(['deploy/models/tone/1', 'test/models/dense', 'test/models/datatypes']);
   const { stdout } = await run(
     python,
     [
@@ -69,7 +69,13 @@ it('tells the real tritonclient what there is and how it does', () => {
         { name: 'probabilities', data_type: 'TYPE_FP32', dims: [3] },
       ],
       instance_group: [{ name: 'tone', count: 1, kind: 'KIND_AUTO' }],
-      dynamic_batching: { max_queue_delay_microseconds: 0 },
+      dynamic_batching: {
+        preferred_batch_size: [],
+        max_queue_delay_microseconds: 0,
+        priority_levels: 0,
+        default_queue_policy: { default_timeout_microseconds: 30_000_000, max_queue_size: 2_048 },
+      },
+      response_cache: { enable: false },
     },
     version_config: { name: 'dense', input: [{ name: 'x', data_type: 'TYPE_FP32', dims: [16] }] },
   });
@@ -87,7 +93,7 @@ it('answers it as onnxruntime answers on the same file, in JSON and in binary, e
     expect(texts[way].difference, way).toBeLessThan(1e-6);
   }
   expect(texts.single).toBeLessThan(1e-6);
-  expect(Object.entries(seen.types).filter(([, isEqual]) => isEqual !== true)).toEqual([]);
+  expect(seen.unequal_types).toEqual([]);
   expect(seen.asynchronous).toEqual(labels);
   expect(seen.aio).toEqual(labels);
 });
@@ -113,7 +119,7 @@ it('names the highest classes of each row, in JSON and in binary', () => {
 it('counts what it was asked, exactly', () => {
   const { statistics } = seen;
   expect(statistics).toMatchObject({ rows: 14, runs: 2, sevens: 2, is_later: true });
-  expect(statistics.of_all).toEqual(['dense', 'identity', 'tone']);
+  expect(statistics.of_all).toEqual(['datatypes', 'dense', 'tone']);
   expect(statistics.unknown).toEqual(['404', expect.stringContaining('nobody')]);
   const { fail, success, ...parts } = statistics.grown;
   expect([success.count, fail.count]).toEqual([2, 1]);
@@ -133,7 +139,7 @@ it('loads and unloads endpoints for it, and says why where it does not', async (
   expect(control.before).toEqual([true, ['READY']]);
   expect(control.unloaded.slice(0, 2)).toEqual([false, ['UNAVAILABLE']]);
   expect(control.unloaded[2]).toEqual(['503', expect.stringContaining('no ready replica')]);
-  expect(control.loaded).toEqual([true, ['READY'], ['a']]);
+  expect(control.loaded).toEqual([true, ['READY'], ['grün 🙂', '']]);
   expect(control.config).toEqual(['400', expect.stringContaining('parameters.config: is not supported')]);
   expect(control.file).toEqual(['400', expect.stringContaining('is not supported')]);
   expect(control.unknown).toEqual(['404', expect.stringContaining('nobody')]);
@@ -141,8 +147,8 @@ it('loads and unloads endpoints for it, and says why where it does not', async (
     `SELECT action, resource FROM audit_events WHERE action LIKE 'endpoint.%load' AND actor LIKE 'key:%' ORDER BY seq`,
   );
   expect(rows).toEqual([
-    { action: 'endpoint.unload', resource: 'endpoint:identity' },
-    { action: 'endpoint.load', resource: 'endpoint:identity' },
+    { action: 'endpoint.unload', resource: 'endpoint:datatypes' },
+    { action: 'endpoint.load', resource: 'endpoint:datatypes' },
   ]);
 });
 

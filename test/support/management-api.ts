@@ -1,4 +1,4 @@
-import { ApiKeys, KeyRing, Pepper, roles, type Role } from '#libs/access';
+import { ApiKeys, KeyRing, Pepper, roles, SecretSeal, type Role } from '#libs/access';
 import { RolloutLedger, Rollouts } from '#libs/control';
 import {
   ArtifactStore,
@@ -7,6 +7,7 @@ import {
   ModelRegistry,
   QuarantineLedger,
   ReplicaSets,
+  SecretHeaders,
   type FolderAccess,
 } from '#libs/inference';
 import { createLogger } from '#libs/platform';
@@ -84,16 +85,23 @@ export async function managementApi(
       registry,
       endpoints,
       replicaSets,
+      secretHeaders: new SecretHeaders(database, new SecretSeal(Buffer.alloc(32, 5))),
       rollouts,
       quarantine,
       apiKeys,
       keyRing,
       refusals,
       log,
+      language: {
+        begin: () => {
+          throw new Error('no inference here');
+        },
+      },
       inference: {
         infer: () => Promise.reject(new Error('no inference here')),
         hasReadyReplica: () => false,
         statistics: { find: () => undefined } as never,
+        schedulingOf: () => undefined as never,
       },
       state: { endpoint: () => undefined, snapshot: { endpoints: new Map(), replicas: new Map() } as never },
       loading: new EndpointLoading({ database, endpoints, replicaSets, isUp: () => false, waitSeconds: 1 }),

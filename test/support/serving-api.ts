@@ -3,11 +3,12 @@ import {
   InferenceService,
   modelServerSpawner,
   OutcomeCounters,
+  RemoteConnections,
   replicaOpener,
   ReplicaSupervisor,
   ServingState,
 } from '#libs/inference';
-import { mebibytes } from '#libs/kernel';
+import { mebibytes, systemClock } from '#libs/kernel';
 import { createLogger } from '#libs/platform';
 import { ChangeFeed, type Database } from '#libs/store';
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -108,7 +109,14 @@ function serve({ db, endpoints, replicaSets }: MadeParts): Serving {
     state,
     counters,
     recorder: { record: () => undefined },
-    openReplica: replicaOpener(),
+    openReplica: replicaOpener(
+      new RemoteConnections({
+        secrets: { valuesOf: () => new Map() },
+        allowedHosts: undefined,
+        clock: systemClock,
+        log,
+      }),
+    ),
     log,
   });
   const isUp = (versionKey: string): boolean => inference.hasReadyReplica(versionKey);

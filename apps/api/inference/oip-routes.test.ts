@@ -84,6 +84,7 @@ function options(): OipRoutesOptions {
       },
       hasReadyReplica: () => isUp,
       statistics: new ServingStatistics(),
+      schedulingOf: () => undefined as never,
     },
     loading: { load: async () => undefined, unload: async () => undefined },
     settings: { traceSampling: undefined, isLevelEnabled: () => false },
@@ -123,6 +124,14 @@ function binaryBody(bytes: Buffer, size: number, more: object = {}): { body: Buf
 }
 
 const twoFloats = Buffer.from(Float32Array.of(1, 2).buffer);
+
+it('says that an answer came from the cache, and nothing of the kind otherwise', async () => {
+  const fromModel = answer;
+  expect((await post(good)).headers['sluice-cache']).toBeUndefined();
+  answer = async (ask) => ({ ...(await fromModel(ask)), isCached: true });
+  expect((await post(good)).headers['sluice-cache']).toBe('hit');
+  expect(asked.map(({ tenant }) => tenant)).toEqual(['k1', 'k1']);
+});
 
 it.each<[string, object, boolean]>([
   ['to which all outputs shall be binary', { parameters: { binary_data_output: true } }, true],

@@ -1,13 +1,16 @@
+import { SecretSeal } from '#libs/access';
 import {
   modelServerSpawner,
   PythonEnvironments,
   pythonServerSpawner,
+  remoteSpawner,
   ReplicaSupervisor,
+  SecretHeaderRing,
   spawnByFormat,
   type SpawnReplica,
 } from '#libs/inference';
 import { secondsToMs } from '#libs/kernel';
-import { createLogger, grantedProcessors, serviceLog, type SluiceConfig } from '#libs/platform';
+import { createLogger, grantedProcessors, loadConfig, required, serviceLog, type SluiceConfig } from '#libs/platform';
 import { ChangeFeed, type Database } from '#libs/store';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
@@ -42,6 +45,8 @@ export async function startSupervisor(
   );
   const onLine = (line: string, { model, version }: { model: string; version: string }): void =>
     say(`${model}/${version} ${line}`);
+  const masterKey = required(loadConfig(env).masterKey, 'SLUICE_MASTER_KEY');
+  const secrets = new SecretHeaderRing({ database, seal: new SecretSeal(masterKey), log: logger });
   const environments = new PythonEnvironments({ toolsFolder: join(config.home, 'tools'), env });
   const runtimeFolder = fileURLToPath(new URL('../../../../apps/python-runtime', import.meta.url));
   const python = (framework: 'torch' | 'tensorflow'): SpawnReplica => {
@@ -71,6 +76,13 @@ export async function startSupervisor(
       'torch-export': python('torch'),
       'tensorflow-savedmodel': python('tensorflow'),
       keras: python('tensorflow'),
+      remote: remoteSpawner({ secrets, allowedHosts: config.remoteHosts }),
+      gguf: modelServerSpawner({
+        entryPath: fileURLToPath(new URL('../../language-server/main.js', import.meta.url)),
+        times: config.replicas,
+        env: serverEnv,
+        onLine,
+      }),
     }),
     // The API, PostgreSQL and other models share the machine.
     threads: Math.max(1, Math.floor(grantedProcessors() / 2)),
@@ -85,17 +97,23 @@ export async function startSupervisor(
     void supervisor.reconcile().catch((error: unknown) => logger.error({ err: error }, 'reconciling failed'));
   const feed = new ChangeFeed(databaseUrl, 'sluice-supervisor', {
     onChange: (change) => {
+      secrets.onChange(change);
       if (supervisor.concerns(change)) reconcile();
     },
-    onConnected: reconcile,
+    onConnected: () => {
+      secrets.onConnected();
+      reconcile();
+    },
     onLost: (reason) => logger.warn({ reason }, 'the change feed is lost; model servers go on as they are'),
   });
+  await secrets.load();
   await supervisor.start();
   await feed.start();
   return {
     stop: async () => {
       await feed[Symbol.asyncDispose]();
       await supervisor.stop();
+      await secrets[Symbol.asyncDispose]();
     },
     // Model servers end by themselves when the channel to this process closes.
     kill: () => undefined,
