@@ -1,6 +1,8 @@
 import {
   EndpointLoading,
   InferenceService,
+  LanguageMetrics,
+  LanguageService,
   modelServerSpawner,
   OutcomeCounters,
   RemoteConnections,
@@ -10,6 +12,7 @@ import {
 } from '#libs/inference';
 import { mebibytes, systemClock } from '#libs/kernel';
 import { createLogger } from '#libs/platform';
+import { metrics as otel } from '@opentelemetry/api';
 import { ChangeFeed, type Database } from '#libs/store';
 import { mkdtemp, rm } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
@@ -49,10 +52,11 @@ export async function servingApi(models: readonly string[]): Promise<ServingApi>
     { bodyLimitBytes, bodyTimeoutSeconds: 30 },
   );
   stack.use(api);
-  const { inference, state, loading, counters } = parts.serving!;
+  const { inference, state, loading, counters, language } = parts.serving!;
   stack.use(counters);
   stack.use(state);
   stack.use(inference);
+  stack.use(language);
   const supervisor = await supervise(api.db.database, stack);
   const feed = new ChangeFeed(api.db.url, 'test-feed', {
     onChange: (change) => {
@@ -99,16 +103,18 @@ interface Serving {
   state: ServingState;
   loading: EndpointLoading;
   counters: OutcomeCounters;
+  language: LanguageService;
 }
 
 function serve({ db, endpoints, replicaSets }: MadeParts): Serving {
   const { database } = db;
   const state = new ServingState({ database, log });
   const counters = new OutcomeCounters({ database, log });
+  const recorder = { record: () => undefined };
   const inference = new InferenceService({
     state,
     counters,
-    recorder: { record: () => undefined },
+    recorder,
     openReplica: replicaOpener(
       new RemoteConnections({
         secrets: { valuesOf: () => new Map() },
@@ -120,7 +126,15 @@ function serve({ db, endpoints, replicaSets }: MadeParts): Serving {
     log,
   });
   const isUp = (versionKey: string): boolean => inference.hasReadyReplica(versionKey);
-  return { state, inference, counters, loading: new EndpointLoading({ database, endpoints, replicaSets, isUp }) };
+  const metrics = new LanguageMetrics(otel.getMeter('test'));
+  const language = new LanguageService({ inference, recorder, log, tracer: undefined, metrics });
+  return {
+    state,
+    inference,
+    counters,
+    language,
+    loading: new EndpointLoading({ database, endpoints, replicaSets, isUp }),
+  };
 }
 
 async function supervise(database: Database, stack: AsyncDisposableStack): Promise<ReplicaSupervisor> {

@@ -1,8 +1,9 @@
 import type { LanguageExchange, ServingState } from '#libs/inference';
-import { isSluiceError, sluiceError } from '#libs/kernel';
-import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { isSluiceError } from '#libs/kernel';
+import type { FastifyInstance, FastifyReply } from 'fastify';
+import { ProtocolPaths, refuseByProtocol } from '../http/protocol-paths.js';
 import { BodyReader } from '../inference/oip-body.js';
-import { jsonType, oipErrorOf, pathOf } from '../inference/oip-error.js';
+import { jsonType } from '../inference/oip-error.js';
 import { asBase64 } from './embedding-format.js';
 import { chunkFormat, EventStreams, type StreamFormat, type StreamSettings } from './event-stream.js';
 import type { JsonObject } from './field-rules.js';
@@ -25,6 +26,8 @@ import { ResponsesStream } from './responses-stream.js';
 export interface OpenAiRoutesOptions extends LanguageRoutesOptions {
   state: Pick<ServingState, 'snapshot'>;
   streams?: StreamSettings | undefined;
+  /** Left out, the routes here are all that there are. */
+  paths?: ProtocolPaths | undefined;
 }
 
 /** What a route makes of a body, and how its answer looks to the caller. */
@@ -57,10 +60,10 @@ function setUp(scope: FastifyInstance, options: OpenAiRoutesOptions): void {
   scope.addContentTypeParser('*', bodies.other);
   scope.decorateRequest('languageKeyId', '');
   scope.addHook('onRequest', nameRequest);
-  scope.setErrorHandler((error: FastifyError, req, reply) => sendOpenAiError(reply, oipErrorOf(error, req)));
-  scope.setNotFoundHandler((req) => {
-    options.authenticate(req, 'model.metadata');
-    throw nothingAt(req);
+  refuseByProtocol(scope, {
+    paths: options.paths ?? new ProtocolPaths(scope),
+    authenticate: (req) => options.authenticate(req, 'model.metadata'),
+    send: sendOpenAiError,
   });
   modelRoutes(scope, options);
   answerRoutes(scope, options, streams);
@@ -112,12 +115,4 @@ async function sendWhole(
     .header('content-type', jsonType)
     .header('content-length', answer.length)
     .send(answer);
-}
-
-const knownPaths = /^\/v1\/(?:models(?:\/[^/]+)?|chat\/completions|completions|embeddings|responses)$/;
-
-function nothingAt(req: FastifyRequest): Error {
-  const path = pathOf(req);
-  if (knownPaths.test(path)) return sluiceError('SLU_REQUEST_METHOD', { path, method: req.method });
-  return sluiceError('SLU_REQUEST_NOT_FOUND', { path });
 }
