@@ -5,6 +5,8 @@ import {
   EndpointLoading,
   Endpoints,
   InferenceService,
+  LanguageMetrics,
+  LanguageService,
   ModelRegistry,
   OutcomeCounters,
   QuarantineLedger,
@@ -26,9 +28,10 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { RefusalLog } from './http/refusal-log.js';
 import type { ServerParts } from './server.js';
 
-export interface Assembly extends Omit<ServerParts, 'isReady' | 'isDraining' | 'keyRing' | 'inference'> {
+export interface Assembly extends Omit<ServerParts, 'isReady' | 'isDraining' | 'keyRing' | 'inference' | 'language'> {
   keyRing: KeyRing;
   inference: InferenceService;
+  language: LanguageService;
 }
 
 const service = 'sluice-api';
@@ -59,7 +62,8 @@ export async function assemble(
   const state = stack.use(new ServingState({ database, log }));
   const quarantine = stack.use(new QuarantineLedger({ database, log }));
   const secrets = stack.use(new SecretHeaderRing({ database, seal, log }));
-  const inference = await serve(config, { database, log, telemetry, state, quarantine, secrets }, stack);
+  const serving = await serve(config, { database, log, telemetry, state, quarantine, secrets }, stack);
+  const { inference, language } = serving;
   const { endpoints, replicaSets } = management;
   const loading = new EndpointLoading({
     database,
@@ -85,6 +89,7 @@ export async function assemble(
     keyRing,
     state,
     inference,
+    language,
     loading,
     quarantine,
     prometheusText: () => telemetry.prometheusText(),
@@ -132,10 +137,12 @@ async function serve(
   config: SluiceConfig,
   { database, log, telemetry, state, quarantine, secrets }: ServingParts,
   stack: AsyncDisposableStack,
-): Promise<InferenceService> {
+): Promise<Pick<Assembly, 'inference' | 'language'>> {
   const counters = stack.use(new OutcomeCounters({ database, log }));
   const spool = await RecordSpool.open({ folder: config.spoolFolder, log });
   const recorder = stack.use(new RequestRecorder({ database, spool, log }));
+  // Without a collector nobody would see the spans, and requests need not pay for them.
+  const tracer = config.otlpEndpoint === undefined ? undefined : telemetry.tracer;
   const remotes = new RemoteConnections({ secrets, allowedHosts: config.remoteHosts, clock: systemClock, log });
   const inference = stack.use(
     new InferenceService({
@@ -145,12 +152,13 @@ async function serve(
       log,
       quarantine: quarantine.quarantine,
       openReplica: replicaOpener(remotes),
-      // Without a collector nobody would see the spans, and requests need not pay for them.
-      tracer: config.otlpEndpoint === undefined ? undefined : telemetry.tracer,
+      tracer,
     }),
   );
+  const metrics = new LanguageMetrics(telemetry.meter);
+  const language = stack.use(new LanguageService({ inference, recorder, log, tracer, metrics }));
   registerInferenceMetrics(telemetry.meter, { service: inference, counters, recorder, spool, state });
-  return inference;
+  return { inference, language };
 }
 
 /** From where `POST /api/models {"path": ...}` may read. Fail closed: only this machine's own people may name any folder. */

@@ -22,7 +22,7 @@ async function documented(): Promise<Documented[]> {
     OpenApiDocument & { paths: Record<string, Record<string, { 'x-sluice-permit': Action }>> }
   >();
   return Object.entries(paths)
-    .filter(([path]) => !path.startsWith('/v2'))
+    .filter(([path]) => !/^\/v[12]/.test(path))
     .flatMap(([path, methods]) =>
       Object.entries(methods).map(([method, operation]) => ({
         method: method.toUpperCase() as Documented['method'],

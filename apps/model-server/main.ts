@@ -1,10 +1,9 @@
-import { ModelLoadFailure, OnnxModel } from '#libs/inference/adapters/onnx';
+import { listenOnSocket, ModelLoadFailure, OnnxModel } from '#libs/inference/adapters/onnx';
 import { startLiveness } from './liveness.js';
 import { ModelHttp } from './model-http.js';
 import { type ModelServerSettings, readSettings, WrongSetting } from './model-server-settings.js';
 import { ProgressMark } from './progress-mark.js';
 import { RunTrace } from './run-trace.js';
-import { listenOnSocket } from './unix-socket.js';
 
 /** How this process ends, for whoever started it. */
 const exitCodes = { done: 0, failure: 1, wrongSettings: 2, loadFailure: 3 } as const;

@@ -252,7 +252,7 @@ export class Batcher {
   }
 
   private recover(items: WaitingRequest[], member: PooledReplica, error: unknown): void {
-    const failure = failureOf(error, items[0]!.request.timeoutMs);
+    const failure = failureOf(error, items[0]!.request);
     if (failure.kind === 'lost') {
       this.settings.pool.lose(member);
       const isOwn = member.replica.mostRuns === undefined;

@@ -32,12 +32,7 @@ export {
   type ReplicaFailureKind,
   type ReplicaMetadata,
 } from './ports/replica.js';
-export {
-  isLanguageReplica,
-  type LanguageAnswer,
-  type LanguagePath,
-  type LanguageReplica,
-} from './ports/language-replica.js';
+export type { LanguageAnswer, LanguagePath, LanguageReplica } from './ports/language-replica.js';
 export { OipReplica, type OipReplicaSettings } from './adapters/oip/oip-replica.js';
 export { OpenAiReplica, type OpenAiReplicaSettings } from './adapters/openai/openai-replica.js';
 export { remoteSpawner } from './replica-remote-process.js';
@@ -69,6 +64,9 @@ export {
   type InferOutcome,
   type InferProtocol,
 } from './inference-service.js';
+export type { LanguageAsk, LanguageExchange } from './language-exchange.js';
+export { LanguageMetrics } from './language-metrics.js';
+export { LanguageService, type LanguageServiceSettings } from './language-service.js';
 export type { QuarantinedInput } from './quarantine.js';
 export { QuarantineLedger } from './quarantine-ledger.js';
 export { OutcomeCounters, type OutcomeCountersSettings } from './outcome-counters.js';

@@ -93,6 +93,15 @@ export interface InferenceSettings {
   quarantine?: Quarantine | undefined;
 }
 
+/** What decides to which arm a request goes. */
+export interface RoutedAsk {
+  endpoint: string;
+  version?: string | undefined;
+  stickyKey?: string | undefined;
+  body?: unknown;
+  protocol?: Pick<InferProtocol, 'stickyKeyOf'> | undefined;
+}
+
 /** An arm with everything that its requests need, looked up once per route revision. */
 export interface ArmLane {
   readonly arm: LiveArm;
@@ -240,7 +249,8 @@ export class InferenceService implements AsyncDisposable {
     return answer;
   }
 
-  private armLane(ask: InferAsk<unknown>): ArmLane {
+  /** @throws SLU_ENDPOINT_UNKNOWN, SLU_MODEL_VERSION_UNKNOWN, SLU_INFERENCE_NOT_READY, SLU_INFERENCE_DRAINING */
+  armLane(ask: RoutedAsk): ArmLane {
     if (this.isDraining) throw sluiceError('SLU_INFERENCE_DRAINING', {}, { retryAfterSeconds: drainRetrySeconds });
     const arm = ask.version === undefined ? this.drawArm(ask) : this.pinnedArm(ask.endpoint, ask.version);
     let armLane = this.armLanes.get(arm);
@@ -251,10 +261,10 @@ export class InferenceService implements AsyncDisposable {
     return armLane;
   }
 
-  private drawArm(ask: InferAsk<unknown>): LiveArm {
+  private drawArm(ask: RoutedAsk): LiveArm {
     const route = this.settings.state.endpoint(ask.endpoint);
     if (route === undefined) throw this.endpointUnknown(ask.endpoint);
-    const arm = chooseArm(route, ask.stickyKey ?? ask.protocol.stickyKeyOf(ask.body), this.random);
+    const arm = chooseArm(route, ask.stickyKey ?? ask.protocol?.stickyKeyOf(ask.body), this.random);
     if (arm === undefined) throw this.endpointUnknown(ask.endpoint);
     return arm;
   }

@@ -1,7 +1,9 @@
+import { isDeepStrictEqual } from 'node:util';
 import { namePattern, versionPattern } from '#libs/kernel';
 import { z } from 'zod';
 import { isCarried } from './adapters/tf-serving/tf-serving-values.js';
 import { datatypeNames } from './datatype.js';
+import { languageSignatures } from './language-signature.js';
 import {
   batchingSchema,
   instancesSchema,
@@ -12,7 +14,6 @@ import {
   responseCacheSchema,
   signatureSchema,
 } from './manifest-settings.js';
-import type { TensorSpec } from './tensor.js';
 
 const sha256Hex = z.string().regex(/^[0-9a-f]{64}$/, 'must be 64 lower-case hex digits');
 
@@ -102,17 +103,6 @@ type StatedManifest = z.infer<typeof statedManifest>;
 export type Manifest = StatedManifest & { inputs: TensorSpecs; outputs: TensorSpecs };
 type TensorSpecs = NonNullable<StatedManifest['inputs']>;
 
-const text = (name: string): TensorSpecs[number] => ({ name, datatype: 'BYTES', shape: [-1] });
-
-/** The tensors of a language model, by Triton's names for them: one text in, one text or one vector out, row by row. */
-const languageSignatures = {
-  'text-generation': { inputs: [text('text_input')], outputs: [text('text_output')] },
-  embedding: {
-    inputs: [text('text_input')],
-    outputs: [{ name: 'embedding', datatype: 'FP32', shape: [-1, -1] } satisfies TensorSpec],
-  },
-} satisfies Record<Exclude<ModelTask, 'tensors'>, { inputs: TensorSpecs; outputs: TensorSpecs }>;
-
 export function taskOf({ task, format, remote }: Pick<StatedManifest, 'task' | 'format' | 'remote'>): ModelTask {
   if (task !== undefined) return task;
   return format === 'gguf' || remote?.protocol === 'openai' ? 'text-generation' : 'tensors';
@@ -150,7 +140,9 @@ export const manifestSchema = statedManifest.transform((stated, ctx): Manifest =
     if (outputs === undefined) return problem('outputs', 'is missing');
     return { ...stated, inputs, outputs };
   }
-  if (stated.inputs !== undefined || stated.outputs !== undefined)
+  // What the registry has stored is read again, and has them.
+  const { inputs, outputs } = languageSignatures[task];
+  if (!isDeepStrictEqual(stated.inputs ?? inputs, inputs) || !isDeepStrictEqual(stated.outputs ?? outputs, outputs))
     return problem('inputs', 'a language model has always the same inputs and outputs: leave both out');
-  return { ...stated, ...languageSignatures[task] };
+  return { ...stated, inputs, outputs };
 });

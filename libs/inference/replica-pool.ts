@@ -40,6 +40,8 @@ const firstShare = 0.1;
 /** One replica as this process sees it. */
 export class PooledReplica {
   running = 0;
+  /** Calls that share it. */
+  shared = 0;
   /** It has answered a health check since it was last lost. */
   isUp = false;
   /** It gets no new work and is closed when idle. */
@@ -54,6 +56,10 @@ export class PooledReplica {
   callOffProbe: (() => void) | undefined;
 
   constructor(readonly replica: Replica) {}
+
+  get isIdle(): boolean {
+    return this.running === 0 && this.shared === 0;
+  }
 }
 
 /**
@@ -85,7 +91,7 @@ export class ReplicaPool implements AsyncDisposable {
 
   get runningCount(): number {
     let sum = 0;
-    for (const member of this.members.values()) sum += member.running;
+    for (const member of this.members.values()) sum += member.running + member.shared;
     return sum;
   }
 
@@ -139,10 +145,33 @@ export class ReplicaPool implements AsyncDisposable {
     return firstShare + (1 - firstShare) * grown;
   }
 
+  /**
+   * For calls that a replica takes many of at a time, beside its runs: the less busy of two, as long as it holds fewer than
+   * `limit`. To be followed by one `releaseShared`.
+   */
+  claimShared(limit: number, except?: PooledReplica): PooledReplica | undefined {
+    const free: PooledReplica[] = [];
+    for (const member of this.members.values()) {
+      if (!member.isUp || member.isLeaving || member === except || member.shared >= limit) continue;
+      // Where there is a limit of its own, what is above it waits there in its turn.
+      if (member.replica.mostRuns !== 0) free.push(member);
+    }
+    const claimed = free.length < 2 ? free[0] : this.lessSharedOfTwo(free);
+    if (claimed === undefined) return undefined;
+    claimed.shared += 1;
+    claimed.runs += 1;
+    return claimed;
+  }
+
+  releaseShared(member: PooledReplica): void {
+    member.shared -= 1;
+    if (member.isLeaving && member.isIdle) this.close(member);
+  }
+
   release(member: PooledReplica): void {
     member.running -= 1;
     member.isTakenAlone = false;
-    if (member.isLeaving && member.running === 0) this.close(member);
+    if (member.isLeaving && member.isIdle) this.close(member);
   }
 
   /** Takes a replica out at once; a health check may bring it back. */
@@ -171,7 +200,7 @@ export class ReplicaPool implements AsyncDisposable {
     member.isLeaving = true;
     member.callOffProbe?.();
     this.setDown(member);
-    if (member.running === 0 || atOnce) this.close(member);
+    if (member.isIdle || atOnce) this.close(member);
   }
 
   private close(member: PooledReplica): void {
@@ -210,6 +239,16 @@ export class ReplicaPool implements AsyncDisposable {
     if (shareOfOne < shareOfOther) return random() < shareOfOne / 2 ? one : other;
     if (shareOfOther < shareOfOne) return random() < shareOfOther / 2 ? other : one;
     return other.running < one.running ? other : one;
+  }
+
+  private lessSharedOfTwo(members: readonly PooledReplica[]): PooledReplica {
+    const random = this.settings.random ?? Math.random;
+    const at = Math.floor(random() * members.length);
+    const beside = (at + 1 + Math.floor(random() * (members.length - 1))) % members.length;
+    const [one, other] = [members[at]!, members[beside]!];
+    // What one holds counts for more while it may have only a part of a full load.
+    const load = (member: PooledReplica): number => (member.shared + 1) / this.shareOf(member);
+    return load(other) < load(one) ? other : one;
   }
 
   private hasGrown(): boolean {

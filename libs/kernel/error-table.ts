@@ -60,6 +60,21 @@ export const errorTable = {
   },
   SLU_INFERENCE_TIMEOUT: { status: 504, text: 'the model did not answer within {seconds} s' },
   SLU_INFERENCE_DRAINING: { status: 503, text: 'this server is shutting down; try again' },
+  SLU_INFERENCE_TASK: { status: 404, text: 'endpoint {endpoint} does not answer {path}: {reason}' },
+  SLU_INFERENCE_PROMPT_TOO_LONG: { status: 400, text: '{field}: {problem}' },
+  SLU_INFERENCE_REFUSED: { status: 400, text: '{problem}' },
+  SLU_INFERENCE_BUSY: {
+    status: 429,
+    text: 'the model servers of {endpoint} take no more requests now; try again in {retryAfterSeconds} s',
+  },
+  SLU_INFERENCE_UPSTREAM: {
+    status: 502,
+    text: 'the model server of {endpoint} does not answer as it should: {problem}',
+  },
+  SLU_INFERENCE_CUT_OFF: {
+    status: 502,
+    text: 'the model server of {endpoint} ended in the middle of its answer; what came is not the whole answer',
+  },
   SLU_INFERENCE_REPLICA_LOST: { status: 502, text: 'the replica died twice while answering; try again' },
 
   SLU_QUARANTINE_UNKNOWN: { status: 404, text: 'no input with digest {digest} is in quarantine' },

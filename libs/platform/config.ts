@@ -36,6 +36,8 @@ export interface SluiceConfig {
   socketFolder: string;
   spoolFolder: string;
   bodyLimitBytes: number;
+  /** After so long without an event a stream says that it lives; 0: never. */
+  streamHeartbeatSeconds: number;
   replicas: ReplicaTimes;
 }
 
@@ -85,6 +87,7 @@ const settings = z.object({
   SLUICE_REPLICA_RUN_LIMIT_SECONDS: wholeSeconds(120),
   SLUICE_REPLICA_DRAIN_SECONDS: wholeSeconds(30),
   SLUICE_BODY_LIMIT_BYTES: z.coerce.number().int().min(1_024).default(mebibytes(16)),
+  SLUICE_STREAM_HEARTBEAT_SECONDS: z.coerce.number().min(0).max(3_600).default(10),
 });
 
 /** @throws SLU_PLATFORM_SETTING naming the variable and what is wrong with it */
@@ -126,6 +129,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): S
     ),
     spoolFolder: join(home, 'spool'),
     bodyLimitBytes: value.SLUICE_BODY_LIMIT_BYTES,
+    streamHeartbeatSeconds: value.SLUICE_STREAM_HEARTBEAT_SECONDS,
     replicas: {
       startDeadlineSeconds: value.SLUICE_REPLICA_START_SECONDS,
       livenessSeconds: value.SLUICE_REPLICA_LIVENESS_SECONDS,

@@ -1,6 +1,7 @@
-// `npm run bench [-- infer|memory|soak|peers] [--short] [--requests=N] [--minutes=N] [--only=name,...]`: what Sluice
+// `npm run bench [-- infer|memory|soak|gateway|peers] [--short] [--requests=N] [--minutes=N] [--only=name,...]`: what Sluice
 // reaches beside baselines and peers that run in the same minute.
 import { SluiceInstance } from '../support/sluice-instance.ts';
+import { benchGateway } from './bench-gateway.ts';
 import { benchInfer } from './bench-infer.ts';
 import { benchMemory } from './bench-memory.ts';
 import { benchPeers } from './bench-peers.ts';
@@ -17,6 +18,7 @@ await using sluice = await SluiceInstance.start();
 await offerModel(sluice, 'dense');
 if (isWanted('infer')) await benchInfer(sluice, options);
 if (isWanted('memory')) await benchMemory(sluice, options);
+if (isWanted('gateway')) await benchGateway(sluice, options);
 // These come only when they are asked for: the soak takes ten minutes, and peers take gigabytes of packages.
 if (options.part === 'soak') await benchSoak(sluice, options);
 if (options.part === 'peers') await benchPeers(sluice, options);

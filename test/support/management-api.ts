@@ -92,6 +92,11 @@ export async function managementApi(
       keyRing,
       refusals,
       log,
+      language: {
+        begin: () => {
+          throw new Error('no inference here');
+        },
+      },
       inference: {
         infer: () => Promise.reject(new Error('no inference here')),
         hasReadyReplica: () => false,

@@ -66,3 +66,46 @@ export function openStream(res: ServerResponse): (event: unknown) => void {
   res.writeHead(200, { 'content-type': 'text/event-stream' });
   return (event) => void res.write(`data: ${typeof event === 'string' ? event : JSON.stringify(event)}\n\n`);
 }
+
+export const usage = { prompt_tokens: 5, completion_tokens: 3, total_tokens: 8 };
+
+/** The chunk of one piece of text, as servers write it; with `finish` it is the last one of its answer. */
+export const chatChunk = (content: string, finish: string | null = null): object => ({
+  id: 'chatcmpl-1',
+  object: 'chat.completion.chunk',
+  created: 1_700_000_000,
+  model: 'upstream-name',
+  choices: [{ index: 0, delta: content === '' ? {} : { content }, logprobs: null, finish_reason: finish }],
+  usage: null,
+});
+
+export const usageChunk: object = { ...chatChunk(''), choices: [], usage };
+
+export const chatAnswer = (content: string): object => ({
+  id: 'chatcmpl-1',
+  object: 'chat.completion',
+  created: 1_700_000_000,
+  model: 'upstream-name',
+  choices: [{ index: 0, message: { role: 'assistant', content }, logprobs: null, finish_reason: 'stop' }],
+  usage,
+});
+
+/** Answers probes, and chats with the words `one two three`; everything else is for the script. */
+export function talking(script: UpstreamScript = () => undefined): UpstreamScript {
+  return async (request, res) => {
+    if (request.path === '/v1/models') return sendJson(res, { object: 'list', data: [{ id: 'upstream-name' }] });
+    await script(request, res);
+    if (res.headersSent || res.destroyed || isHeld.has(res)) return;
+    if (request.body?.['stream'] !== true) return sendJson(res, chatAnswer('one two three'));
+    const write = openStream(res);
+    for (const word of ['one', ' two', ' three']) write(chatChunk(word));
+    write(chatChunk('', 'stop'));
+    write(usageChunk);
+    write('[DONE]');
+    res.end();
+  };
+}
+
+const isHeld = new WeakSet<ServerResponse>();
+/** The script answers this one later, or never. */
+export const hold = (res: ServerResponse): void => void isHeld.add(res);

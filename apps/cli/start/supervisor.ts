@@ -77,6 +77,12 @@ export async function startSupervisor(
       'tensorflow-savedmodel': python('tensorflow'),
       keras: python('tensorflow'),
       remote: remoteSpawner({ secrets, allowedHosts: config.remoteHosts }),
+      gguf: modelServerSpawner({
+        entryPath: fileURLToPath(new URL('../../language-server/main.js', import.meta.url)),
+        times: config.replicas,
+        env: serverEnv,
+        onLine,
+      }),
     }),
     // The API, PostgreSQL and other models share the machine.
     threads: Math.max(1, Math.floor(grantedProcessors() / 2)),

@@ -28,7 +28,9 @@ export function failureOf(answer: HttpAnswer): ReplicaFailure {
     return new ReplicaFailure('model', problem, { blame: 'replica' });
   }
   const fault = replicaFaults[status];
-  if (fault !== undefined) return new ReplicaFailure('model', `the server ${fault}: ${text}`, { blame: 'replica' });
+  // What a server says to our key or our path is not for the caller. Its operator finds it in the log.
+  if (fault !== undefined)
+    return new ReplicaFailure('model', `the server ${fault}`, { blame: 'replica', cause: new Error(text) });
   return new ReplicaFailure('model', text, { blame: status >= 500 ? 'unclear' : 'input' });
 }
 

@@ -165,7 +165,7 @@ it('gives the error of the server, and is ready when a version is available, or 
   open.push(probe);
   await expect(replica.infer([floats('x', [1, 1], 1)], call)).rejects.toMatchObject({
     blame: 'replica',
-    message: 'the server knows no such model or version (404): Servable not found for request: Latest(m)',
+    message: 'the server knows no such model or version (404)',
   });
   const states: [string, boolean][] = [
     ['{"model_version_status":[{"version":"1","state":"LOADING"}]}', false],
