@@ -1,16 +1,23 @@
 import { ApiKeys } from '#libs/access';
 import { Rollouts } from '#libs/control';
-import { Endpoints, ModelRegistry, ReplicaSets } from '#libs/inference';
+import { Endpoints, ModelLineage, ModelRegistry, ModelSignatures, ReplicaSets, SigningKeys } from '#libs/inference';
 import { Module, type DynamicModule } from '@nestjs/common';
 import { EndpointsController } from './endpoints/endpoints.controller.js';
+import { PoliciesController } from './endpoints/policies.controller.js';
 import { KeysController } from './keys/keys.controller.js';
+import { LineageController } from './models/lineage.controller.js';
 import { ModelsController } from './models/models.controller.js';
+import { SignaturesController } from './models/signatures.controller.js';
+import { SigningKeysController } from './models/signing-keys.controller.js';
 import { Reference, ReferenceController } from './reference/reference.controller.js';
 import { ReplicasController } from './replicas/replicas.controller.js';
 import { RolloutsController } from './rollouts/rollouts.controller.js';
 
 export interface ManagementParts {
   registry: ModelRegistry;
+  signatures: ModelSignatures;
+  signingKeys: SigningKeys;
+  lineage: ModelLineage;
   endpoints: Endpoints;
   replicaSets: ReplicaSets;
   rollouts: Rollouts;
@@ -21,7 +28,11 @@ export interface ManagementParts {
 @Module({
   controllers: [
     ModelsController,
+    SignaturesController,
+    SigningKeysController,
+    LineageController,
     EndpointsController,
+    PoliciesController,
     RolloutsController,
     KeysController,
     ReplicasController,
@@ -36,6 +47,9 @@ export function appModule(parts: ManagementParts): DynamicModule {
     module: AppModule,
     providers: [
       { provide: ModelRegistry, useValue: parts.registry },
+      { provide: ModelSignatures, useValue: parts.signatures },
+      { provide: SigningKeys, useValue: parts.signingKeys },
+      { provide: ModelLineage, useValue: parts.lineage },
       { provide: Endpoints, useValue: parts.endpoints },
       { provide: ReplicaSets, useValue: parts.replicaSets },
       { provide: Rollouts, useValue: parts.rollouts },

@@ -1,6 +1,17 @@
 import { ApiKeys, KeyRing, Pepper, roles, type Role } from '#libs/access';
 import { RolloutLedger, Rollouts } from '#libs/control';
-import { ArtifactStore, Endpoints, ModelRegistry, ReplicaSets, type FolderAccess } from '#libs/inference';
+import {
+  ArtifactStore,
+  Endpoints,
+  ModelLineage,
+  ModelRegistry,
+  ModelSignatures,
+  ReplicaSets,
+  SigningKeys,
+  type ArtifactSources,
+  type BundleVerifier,
+  type FolderAccess,
+} from '#libs/inference';
 import { createLogger } from '#libs/platform';
 import { trace } from '@opentelemetry/api';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
@@ -27,6 +38,7 @@ export interface ManagementApi extends AsyncDisposable {
 export async function managementApi(
   folderAccess: FolderAccess = { kind: 'any' },
   change: Partial<ServerParts> = {},
+  trust: { sources?: ArtifactSources; bundles?: BundleVerifier } = {},
 ): Promise<ManagementApi> {
   const db = await freshDatabase();
   const { database } = db;
@@ -43,8 +55,9 @@ export async function managementApi(
   const keyRing = new KeyRing({ database, pepper });
   await keyRing.load();
   const replicaSets = new ReplicaSets(database);
-  const endpoints = new Endpoints(database, replicaSets);
-  const store = new ArtifactStore({ folder: join(folder, 'artifacts'), folderAccess });
+  const signatures = new ModelSignatures(database, trust.bundles);
+  const endpoints = new Endpoints(database, replicaSets, signatures);
+  const store = new ArtifactStore({ folder: join(folder, 'artifacts'), folderAccess, sources: trust.sources });
   const workflows = { started: [] as unknown[], commands: [] as unknown[] };
   const rollouts = new Rollouts({
     database,
@@ -62,7 +75,10 @@ export async function managementApi(
   let isDraining = false;
   const app = await createServer(
     {
-      registry: new ModelRegistry(database, store, replicaSets),
+      registry: new ModelRegistry(database, store, replicaSets, signatures),
+      signatures,
+      signingKeys: new SigningKeys(database),
+      lineage: new ModelLineage(database),
       endpoints,
       replicaSets,
       rollouts,

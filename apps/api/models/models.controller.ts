@@ -1,4 +1,4 @@
-import { ModelRegistry, type ModelVersionView } from '#libs/inference';
+import { ModelRegistry, type ModelVersionView, type Registration } from '#libs/inference';
 import { Controller, Get, HttpCode, Inject, Param, Post, Query, Req, Res } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { ByCaller, type Caller } from '../http/caller.js';
@@ -6,11 +6,14 @@ import { Operation } from '../http/operation.js';
 import { InvalidRequest } from '../http/problem.js';
 import { withArchive } from './archive-upload.js';
 import {
-  folderSchema,
   modelListSchema,
   modelQuerySchema,
   modelVersionSchema,
+  originSchema,
+  uploadQuerySchema,
   type ModelQuery,
+  type Origin,
+  type UploadQuery,
 } from './model-schema.js';
 
 const params = { model: 'the model', version: 'its version' };
@@ -24,8 +27,9 @@ export class ModelsController {
   @Operation({
     permit: 'model.register',
     tag,
-    summary: 'Register a model version from an archive (.tar.gz) or a folder',
-    body: folderSchema,
+    summary: 'Register a model version from an archive (.tar.gz), a folder, an S3-compatible store or an OCI registry',
+    query: uploadQuerySchema,
+    body: originSchema,
     takesArchive: true,
     answers: {
       201: { description: 'registered', schema: modelVersionSchema },
@@ -36,7 +40,10 @@ export class ModelsController {
       'SLU_ARTIFACT_REFUSED',
       'SLU_ARTIFACT_TOO_LARGE',
       'SLU_ARTIFACT_FOLDER_CLOSED',
+      'SLU_ARTIFACT_SOURCE_CLOSED',
+      'SLU_ARTIFACT_SOURCE_FAILED',
       'SLU_ARTIFACT_STORE_FULL',
+      'SLU_SIGNATURE_INVALID',
       'SLU_MODEL_CONFLICT',
       'SLU_REQUEST_MEDIA_TYPE',
     ],
@@ -44,13 +51,19 @@ export class ModelsController {
   async register(
     @Req() req: FastifyRequest,
     @ByCaller() { actor, requestId }: Caller,
+    @Query({ schema: uploadQuerySchema }) query: UploadQuery,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<ModelVersionView> {
-    const { created, version } = isFolder(req)
-      ? await this.registry.registerFolder(folderOf(req.body), actor, requestId)
-      : await withArchive(req, (archive) => this.registry.registerArchive(archive, actor, requestId));
+    const { created, version } = isNamed(req)
+      ? await this.registerNamed({ ...query, ...originOf(req.body) }, { actor, requestId })
+      : await withArchive(req, (archive) => this.registry.registerArchive(archive, actor, requestId, query));
     void reply.code(created ? 201 : 200).header('location', `/api/models/${version.model}/versions/${version.version}`);
     return version;
+  }
+
+  private registerNamed({ path, source, ...wish }: Origin, { actor, requestId }: Caller): Promise<Registration> {
+    if (path !== undefined) return this.registry.registerFolder(path, actor, requestId, wish);
+    return this.registry.registerSource(source ?? '', actor, requestId, wish);
   }
 
   @Get()
@@ -97,13 +110,13 @@ export class ModelsController {
   }
 }
 
-const isFolder = (req: FastifyRequest): boolean =>
+const isNamed = (req: FastifyRequest): boolean =>
   req.headers['content-type'] === undefined || /^application\/json\b/i.test(req.headers['content-type']);
 
 // Parsed here, not by a decorator: on this route the body may as well be a stream.
-function folderOf(body: unknown): string {
-  const parsed = folderSchema.safeParse(body);
-  if (parsed.success) return parsed.data.path;
+function originOf(body: unknown): Origin {
+  const parsed = originSchema.safeParse(body);
+  if (parsed.success) return parsed.data;
   throw new InvalidRequest(
     parsed.error.issues.map(({ path, message }) => ({ field: path.join('.') || 'body', problem: message })),
   );

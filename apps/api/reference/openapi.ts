@@ -96,7 +96,7 @@ const queryParameters = ({ query }: OperationSpec): object[] =>
   Object.entries(query?.shape ?? {}).map(([name, schema]) => ({
     name,
     in: 'query',
-    required: false,
+    required: !(schema as z.ZodType).safeParse(undefined).success,
     schema: schemaOf(schema as z.ZodType, 'input'),
   }));
 
@@ -128,9 +128,17 @@ const answerObjects = ({ answers }: OperationSpec): Record<string, object> =>
     ]),
   );
 
-function refusalObjects({ refusals = [], body }: OperationSpec): Record<string, object> {
+const withQuery = (query: OperationSpec['query']): readonly ErrorCode[] =>
+  query === undefined ? [] : ['SLU_REQUEST_INVALID'];
+
+function refusalObjects({ refusals = [], body, query }: OperationSpec): Record<string, object> {
   const byStatus = new Map<number, ErrorCode[]>();
-  for (const code of new Set([...everywhere, ...(body === undefined ? [] : withBody), ...refusals])) {
+  for (const code of new Set([
+    ...everywhere,
+    ...(body === undefined ? [] : withBody),
+    ...withQuery(query),
+    ...refusals,
+  ])) {
     const { status } = errorTable[code];
     byStatus.set(status, [...(byStatus.get(status) ?? []), code]);
   }
