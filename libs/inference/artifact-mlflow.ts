@@ -93,15 +93,17 @@ function onnxProviders(value: unknown, warnings: string[]): string[] {
 
 async function convertPytorch(files: LayoutFiles, { settings }: Flavour, signature: Signature): Promise<Converted> {
   const folder = fileIn(settings['model_data'] ?? 'data');
-  const paths = files.paths.filter((path) => path.startsWith(`${folder}/`) && /\.pth?$/i.test(path));
+  const paths = files.paths.filter((path) => path.startsWith(`${folder}/`) && /\.(?:pth?|pt2)$/i.test(path));
   const [path] = paths;
-  if (path === undefined || paths.length > 1)
+  if (path === undefined || paths.length > 1) {
     throw refused(
-      `${modelFile}: flavors.pytorch.model_data: ${paths.length} .pth files lie in ${shownName(folder)}, not one`,
+      `${modelFile}: flavors.pytorch.model_data: ${paths.length} .pth or .pt2 files lie in ${shownName(folder)}, not one`,
     );
+  }
+  if (path.endsWith('.pt2')) return { manifest: { format: 'torch-export', ...signature.required() }, warnings: [] };
   if (!(await isTorchScript(files.place(path)))) {
     throw refused(
-      `${shownName(path)} is a pickle, which runs code when it is read; log torch.jit.script(model), or export it to ONNX`,
+      `${shownName(path)} is a pickle, which runs code when it is read; log it with serialization_format="pt2", or torch.jit.script(model), or export it to ONNX`,
     );
   }
   if (!path.endsWith('.pt')) await files.rename(path, path.replace(/\.pth?$/i, '.pt'));
