@@ -8,7 +8,8 @@ import { sourceFailed } from './artifact-sources.js';
 import type { ArtifactStaging } from './artifact-staging.js';
 
 export interface Download {
-  body: AsyncIterable<Uint8Array>;
+  /** Whoever stages it also ends it. */
+  body: Readable;
   /** As announced before the body; another length is an error. */
   bytes: number;
   /** Of the body as it comes, 64 hex digits; not checked when left out. */
@@ -22,25 +23,36 @@ const tarBytesPerEntry = 2_048;
 
 /** Writes one downloaded file into the staging folder. @throws SLU_ARTIFACT_* */
 export async function stageFile(download: Download, path: string, staging: ArtifactStaging): Promise<void> {
-  staging.admitFile(path, download.bytes);
-  const file = await staging.openFile(path, download.bytes);
-  for await (const chunk of checked(download, staging.limits)) await file.write(chunk);
-  await file.close();
+  try {
+    staging.admitFile(path, download.bytes);
+    const file = await staging.openFile(path, download.bytes);
+    for await (const chunk of checked(download, staging.limits)) await file.write(chunk);
+    await file.close();
+  } finally {
+    release(download.body);
+  }
 }
 
 /** Unpacks a downloaded tar archive. @throws SLU_ARTIFACT_* */
 export async function stageTar(download: Download, packing: 'tar.gz' | 'tar', staging: ArtifactStaging): Promise<void> {
   const { limits } = staging;
-  if (download.bytes > limits.totalBytes + limits.entries * tarBytesPerEntry)
-    throw tooLarge(`${shownName(download.shownAs)} has more than ${limits.totalBytes} bytes`);
   const source = Readable.from(checked(download, limits));
   try {
+    if (download.bytes > limits.totalBytes + limits.entries * tarBytesPerEntry)
+      throw tooLarge(`${shownName(download.shownAs)} has more than ${limits.totalBytes} bytes`);
     await unpackArchive(source, staging, packing);
     // What was never asked for is not proven yet.
     for await (const _rest of source.iterator({ destroyOnReturn: false })) continue;
   } finally {
     source.destroy();
+    release(download.body);
   }
+}
+
+/** Ends a body that may not have been read, and takes what it says about that. */
+export function release(body: Readable): void {
+  body.on('error', () => undefined);
+  body.destroy();
 }
 
 /** Its bytes, and at the end the proof that they are the ones announced. */

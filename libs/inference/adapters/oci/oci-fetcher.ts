@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { mebibytes } from '#libs/kernel';
-import { stageFile, stageTar, type Download } from '../../artifact-download.js';
+import { release, stageFile, stageTar, type Download } from '../../artifact-download.js';
 import { refused, shownName, tooLarge, unreadable } from '../../artifact-refusal.js';
 import { sourceFailed, type ArtifactFetcher } from '../../artifact-sources.js';
 import type { ArtifactStaging } from '../../artifact-staging.js';
@@ -80,7 +80,7 @@ class OciSession {
     const { body, headers } = await this.get(`blobs/${digest}`, {});
     const length = headers['content-length'];
     if (typeof length === 'string' && Number(length) !== bytes) {
-      body.destroy();
+      release(body);
       throw refused(`the layer ${digest} has ${shownName(length)} bytes, not the ${bytes} stated`);
     }
     return { body, bytes, sha256: digest.slice('sha256:'.length), shownAs: `the layer ${digest}` };

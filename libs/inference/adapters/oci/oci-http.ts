@@ -55,6 +55,7 @@ export class OciHttp implements AsyncDisposable {
 
   /** A small body whole. @throws SLU_ARTIFACT_SOURCE_FAILED when it is larger */
   async small({ body }: OciAnswer, limitBytes: number): Promise<Buffer> {
+    body.on('error', () => undefined);
     const chunks: Buffer[] = [];
     let bytes = 0;
     for await (const chunk of body) {
@@ -71,6 +72,7 @@ export class OciHttp implements AsyncDisposable {
   }
 
   private check(url: URL): void {
+    if (!['http:', 'https:'].includes(url.protocol)) throw closed('only http and https are spoken');
     if (url.protocol !== 'https:' && this.origin(url.host) !== url.origin)
       throw closed(
         `${shownName(url.host)} is not spoken to without TLS; the operator may list it in SLUICE_OCI_PLAIN_HTTP`,

@@ -1,5 +1,6 @@
 import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
+import type { Readable } from 'node:stream';
 import { secondsToMs } from '#libs/kernel';
 import type { GetObjectCommandOutput, S3Client } from '@aws-sdk/client-s3';
 import { guardedLookup, refuseForbiddenHost } from '../../artifact-address.js';
@@ -101,7 +102,7 @@ export class S3Fetcher implements ArtifactFetcher, Disposable {
     const bytes = object.bytes ?? answer.ContentLength;
     if (answer.Body === undefined || bytes === undefined)
       throw sourceFailed(`${shownName(object.key)} came without its length`);
-    return { body: answer.Body as unknown as AsyncIterable<Uint8Array>, bytes, shownAs: object.key };
+    return { body: answer.Body as unknown as Readable, bytes, shownAs: object.key };
   }
 
   private connect(): Promise<S3Client> {

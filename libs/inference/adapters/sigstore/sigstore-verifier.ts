@@ -18,11 +18,10 @@ export class SigstoreVerifier implements BundleVerifier {
   /** @param trustedRoot parsed JSON @throws SLU_PLATFORM_SETTING */
   constructor(trustedRoot: unknown) {
     try {
-      this.verifier = new Verifier(toTrustMaterial(TrustedRoot.fromJSON(trustedRoot)), {
-        ctlogThreshold: 1,
-        tlogThreshold: 1,
-        timestampThreshold: 1,
-      });
+      const material = toTrustMaterial(TrustedRoot.fromJSON(trustedRoot));
+      for (const part of ['certificateAuthorities', 'tlogs', 'ctlogs'] as const)
+        if (material[part].length === 0) throw new Error(`it names no ${part}`);
+      this.verifier = new Verifier(material, { ctlogThreshold: 1, tlogThreshold: 1, timestampThreshold: 1 });
     } catch (cause) {
       throw sluiceError('SLU_PLATFORM_SETTING', { name: setting, problem: 'is no Sigstore trusted root' }, { cause });
     }
