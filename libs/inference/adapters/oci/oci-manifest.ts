@@ -64,14 +64,15 @@ function jsonOf(body: Uint8Array, contentType: string | undefined): unknown {
 
 function layerOf({ mediaType, digest, size, annotations }: z.infer<typeof descriptor>, isOnly: boolean): OciLayer {
   const title = annotations?.[titleKey];
-  const isPacked =
-    title === undefined || annotations?.[unpackKey] === 'true' || (isOnly && /\.(?:tar\.gz|tgz|tar)$/i.test(title));
-  if (title !== undefined && !isPacked) return { digest, bytes: size, kind: { as: 'file', path: title } };
-  const gzipped =
-    /[+.]gzip$/.test(mediaType) ||
-    /\.(?:tar\.gz|tgz)$/i.test(title ?? '') ||
-    (title !== undefined && !/\.tar$/i.test(title));
-  if (gzipped) return { digest, bytes: size, kind: { as: 'tar.gz' } };
-  if (/[.+]tar$/.test(mediaType) || title !== undefined) return { digest, bytes: size, kind: { as: 'tar' } };
-  throw refused(`a layer of type ${shownName(mediaType)} has neither a title nor an archive in it`);
+  const layer = { digest, bytes: size };
+  // ORAS gives a folder this type, and not each of its clients sets the annotation. Single files get the type of a plain
+  // tar whatever they are, so that one says nothing once there is a title.
+  if (/[+.]gzip$/.test(mediaType) || annotations?.[unpackKey] === 'true') return { ...layer, kind: { as: 'tar.gz' } };
+  if (title === undefined) {
+    if (/[.+]tar$/.test(mediaType)) return { ...layer, kind: { as: 'tar' } };
+    throw refused(`a layer of type ${shownName(mediaType)} has neither a title nor an archive in it`);
+  }
+  if (isOnly && /\.(?:tar\.gz|tgz)$/i.test(title)) return { ...layer, kind: { as: 'tar.gz' } };
+  if (isOnly && /\.tar$/i.test(title)) return { ...layer, kind: { as: 'tar' } };
+  return { ...layer, kind: { as: 'file', path: title } };
 }
