@@ -1,6 +1,15 @@
 import { ApiKeys } from '#libs/access';
 import { Rollouts } from '#libs/control';
-import { Endpoints, ModelLineage, ModelRegistry, ModelSignatures, ReplicaSets, SigningKeys } from '#libs/inference';
+import {
+  Endpoints,
+  ModelLineage,
+  ModelRegistry,
+  ModelSignatures,
+  QuarantineLedger,
+  ReplicaSets,
+  SecretHeaders,
+  SigningKeys,
+} from '#libs/inference';
 import { Module, type DynamicModule } from '@nestjs/common';
 import { EndpointsController } from './endpoints/endpoints.controller.js';
 import { PoliciesController } from './endpoints/policies.controller.js';
@@ -9,6 +18,8 @@ import { LineageController } from './models/lineage.controller.js';
 import { ModelsController } from './models/models.controller.js';
 import { SignaturesController } from './models/signatures.controller.js';
 import { SigningKeysController } from './models/signing-keys.controller.js';
+import { SecretHeadersController } from './models/secret-headers.controller.js';
+import { QuarantineController } from './quarantine/quarantine.controller.js';
 import { Reference, ReferenceController } from './reference/reference.controller.js';
 import { ReplicasController } from './replicas/replicas.controller.js';
 import { RolloutsController } from './rollouts/rollouts.controller.js';
@@ -20,7 +31,9 @@ export interface ManagementParts {
   lineage: ModelLineage;
   endpoints: Endpoints;
   replicaSets: ReplicaSets;
+  secretHeaders: SecretHeaders;
   rollouts: Rollouts;
+  quarantine: QuarantineLedger;
   apiKeys: ApiKeys;
   reference: Reference;
 }
@@ -31,11 +44,13 @@ export interface ManagementParts {
     SignaturesController,
     SigningKeysController,
     LineageController,
+    SecretHeadersController,
     EndpointsController,
     PoliciesController,
     RolloutsController,
     KeysController,
     ReplicasController,
+    QuarantineController,
     ReferenceController,
   ],
 })
@@ -52,7 +67,9 @@ export function appModule(parts: ManagementParts): DynamicModule {
       { provide: ModelLineage, useValue: parts.lineage },
       { provide: Endpoints, useValue: parts.endpoints },
       { provide: ReplicaSets, useValue: parts.replicaSets },
+      { provide: SecretHeaders, useValue: parts.secretHeaders },
       { provide: Rollouts, useValue: parts.rollouts },
+      { provide: QuarantineLedger, useValue: parts.quarantine },
       { provide: ApiKeys, useValue: parts.apiKeys },
       { provide: Reference, useValue: parts.reference },
     ],

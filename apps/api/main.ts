@@ -1,16 +1,21 @@
 import 'reflect-metadata';
+import { secondsToMs } from '#libs/kernel';
 import { createLogger, loadConfig, startTelemetry, stopOnSignals, superviseParent, tellParent } from '#libs/platform';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
 import { assemble } from './assembly.js';
 import { GrpcServer } from './grpc/grpc-server.js';
 import { Gatekeeper } from './http/gatekeeper.js';
+import { settingsView } from './inference/oip-settings.js';
+import { defaultStreamSettings } from './openai/event-stream.js';
 import { createServer } from './server.js';
 
 const service = 'sluice-api';
 /** A load balancer needs a moment to see that this process is not ready any more. */
 const lingerMs = 500;
 const closeIdleEveryMs = 50;
+/** How long answers under way may still take; the launcher waits a little longer for this process. */
+const streamEndMs = 25_000;
 
 superviseParent();
 const config = loadConfig(process.env);
@@ -36,16 +41,25 @@ const telemetry = stack.use(
   }),
 );
 const parts = await assemble(config, log, telemetry, stack);
-const { inference } = parts;
+const { inference, language } = parts;
 const isReady = (): boolean => !isDraining && inference.isReady;
+const traceSampling = config.otlpEndpoint === undefined ? undefined : config.traceSampling;
 const app = await createServer(
   { ...parts, isReady, isDraining: () => isDraining },
-  { version: config.version, bodyLimitBytes: config.bodyLimitBytes },
+  {
+    version: config.version,
+    bodyLimitBytes: config.bodyLimitBytes,
+    streams: { ...defaultStreamSettings, heartbeatMs: secondsToMs(config.streamHeartbeatSeconds) },
+    traceSampling,
+  },
 );
 const grpc = await GrpcServer.start(
   {
     inference,
     state: parts.state,
+    loading: parts.loading,
+    settings: settingsView(log, traceSampling),
+    isDraining: () => isDraining,
     gatekeeper: new Gatekeeper(parts.keyRing, parts.refusals),
     isReady,
     log,
@@ -54,7 +68,7 @@ const grpc = await GrpcServer.start(
   { host: config.host, port: config.grpcPort, messageLimitBytes: config.bodyLimitBytes },
 );
 finishRequests = async () => {
-  await Promise.all([inference.drain(), pause(lingerMs)]);
+  await Promise.all([inference.drain(), language.drain(streamEndMs), pause(lingerMs)]);
   await grpc[Symbol.asyncDispose]();
   const server = app.getHttpServer();
   // A connection that was busy when the server closed is idle after its answer, and would keep the process waiting.

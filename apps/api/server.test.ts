@@ -22,7 +22,7 @@ async function documented(): Promise<Documented[]> {
     OpenApiDocument & { paths: Record<string, Record<string, { 'x-sluice-permit': Action }>> }
   >();
   return Object.entries(paths)
-    .filter(([path]) => !path.startsWith('/v2'))
+    .filter(([path]) => !/^\/v[12]/.test(path))
     .flatMap(([path, methods]) =>
       Object.entries(methods).map(([method, operation]) => ({
         method: method.toUpperCase() as Documented['method'],
@@ -37,6 +37,7 @@ describe('every route', () => {
     const routes = (await documented()).map(({ method, url }) => `${method} ${url}`).sort();
     expect(routes).toEqual([
       'DELETE /api/keys/nobody',
+      'DELETE /api/quarantine/nobody',
       'GET /api/endpoints',
       'GET /api/endpoints/nobody',
       'GET /api/endpoints/nobody/history',
@@ -47,6 +48,8 @@ describe('every route', () => {
       'GET /api/models/nobody/versions/nobody',
       'GET /api/models/nobody/versions/nobody/lineage',
       'GET /api/models/nobody/versions/nobody/signatures',
+      'GET /api/models/nobody/versions/nobody/secret-headers',
+      'GET /api/quarantine',
       'GET /api/replicas',
       'GET /api/rollouts',
       'GET /api/rollouts/nobody',
@@ -74,6 +77,7 @@ describe('every route', () => {
       'POST /api/signing-keys/nobody/retire',
       'POST /api/signing-keys/nobody/revoke',
       'PUT /api/endpoints/nobody/policy',
+      'PUT /api/models/nobody/versions/nobody/secret-headers',
     ]);
   });
 
@@ -171,7 +175,7 @@ describe('a refusal', () => {
     ],
     [
       'compressed JSON',
-      { payload: 'x', headers: { 'content-type': 'application/json', 'content-encoding': 'gzip' } },
+      { payload: 'x', headers: { 'content-type': 'application/json', 'content-encoding': 'br' } },
       415,
       'SLU_REQUEST_MEDIA_TYPE',
     ],
@@ -306,6 +310,37 @@ describe('a failure of our own', () => {
       .poll(async () => (await other.app.inject({ url: '/api/endpoints', headers: other.as.admin })).statusCode)
       .toBe(200);
   });
+});
+
+describe('an address', () => {
+  it.each(['/api/models/%zz', '/v2/models/%zz/infer', '/%'])(
+    'that cannot be read is refused in the shape of its protocol, and not repeated: %s',
+    async (url) => {
+      const answer = await api.app.inject({ url, headers: api.as.admin });
+      expect(answer.statusCode).toBe(400);
+      expect(answer.headers['sluice-request-id']).toMatch(/^[0-9a-f-]{36}$/);
+      const what = 'the address is not validly encoded';
+      const isProtocol = url.startsWith('/v2');
+      expect(answer.json()).toMatchObject(
+        isProtocol ? { error: what } : { code: 'SLU_REQUEST_MALFORMED', detail: what },
+      );
+      expect(answer.body).not.toContain('%');
+    },
+  );
+
+  it('with a name that is too long for anything is unknown, and closed without a key', async () => {
+    const url = `/api/endpoints/${'x'.repeat(2_000)}`;
+    expect((await api.app.inject({ url, headers: api.as.admin })).statusCode).toBe(404);
+    expect((await api.app.inject({ url })).statusCode).toBe(401);
+  });
+
+  it.each(['/api/models', '/v2/models/stats', '/metrics'])(
+    'does not answer QUERY, and says what it answers: %s',
+    async (url) => {
+      const answer = await api.app.inject({ method: 'QUERY' as never, url, headers: api.as.admin });
+      expect([answer.statusCode, String(answer.headers['allow'])]).toEqual([405, expect.stringContaining('GET')]);
+    },
+  );
 });
 
 describe('while the server ends', () => {

@@ -16,15 +16,24 @@ import { gateRequests } from './http/request-gate.js';
 import { logRequests, nestLog } from './http/request-log.js';
 import { RouteBook } from './http/route-book.js';
 import { schemaPipe } from './http/schema-pipe.js';
+import { refuseUnroutable } from './http/unroutable.js';
 import { oipPaths, oipSchemas } from './inference/oip-openapi.js';
+import { OipPathBook } from './inference/oip-path-book.js';
 import { oipRoutes, type OipRoutesOptions } from './inference/oip-routes.js';
+import { settingsView } from './inference/oip-settings.js';
+import { generatePaths, generateSchemas } from './openai/generate-openapi.js';
+import { generateRoutes } from './openai/generate-routes.js';
+import { openAiPaths, openAiSchemas } from './openai/openai-openapi.js';
+import { openAiRoutes, type OpenAiRoutesOptions } from './openai/openai-routes.js';
 import { openApiDocument } from './reference/openapi.js';
 
 export interface ServerParts extends Omit<ManagementParts, 'reference'> {
   keyRing: Pick<KeyRing, 'authenticate'>;
   refusals: Pick<RefusalLog, 'note'>;
   inference: OipRoutesOptions['inference'];
+  language: OpenAiRoutesOptions['language'];
   state: OipRoutesOptions['state'];
+  loading: OipRoutesOptions['loading'];
   isReady: () => boolean;
   isDraining: () => boolean;
   prometheusText: () => Promise<string>;
@@ -36,6 +45,9 @@ export interface ServerSettings {
   version: string;
   bodyLimitBytes: number;
   bodyTimeoutSeconds?: number;
+  streams?: OpenAiRoutesOptions['streams'];
+  /** Share of new traces that are sampled; left out: nothing is traced. */
+  traceSampling?: number | undefined;
 }
 
 const defaultBodyTimeoutSeconds = 30;
@@ -51,14 +63,18 @@ export async function createServer(parts: ServerParts, settings: ServerSettings)
   const routes = new RouteBook();
   const gatekeeper = new Gatekeeper(parts.keyRing, parts.refusals);
   routes.follow(fastify);
+  const paths = new OipPathBook(fastify);
   gateRequests(fastify, { gatekeeper, isDraining: parts.isDraining });
   logRequests(fastify, parts.log);
   const { version, bodyLimitBytes, bodyTimeoutSeconds = defaultBodyTimeoutSeconds } = settings;
   parseBodies(fastify, { limitBytes: bodyLimitBytes, timeoutSeconds: bodyTimeoutSeconds });
-  const { inference, state, isReady, isDraining } = parts;
+  const { inference, state, loading, isReady, isDraining } = parts;
   await fastify.register(oipRoutes, {
     inference,
     state,
+    loading,
+    settings: settingsView(parts.log, settings.traceSampling),
+    paths,
     isReady,
     isDraining,
     version,
@@ -66,8 +82,20 @@ export async function createServer(parts: ServerParts, settings: ServerSettings)
     bodyTimeoutSeconds,
     authenticate: (req, action) => gatekeeper.admit(req, action),
   });
+  const { language } = parts;
+  const { streams } = settings;
+  const authenticate: OpenAiRoutesOptions['authenticate'] = (req, action) => gatekeeper.admit(req, action);
+  const forLanguage = { language, authenticate, isDraining, bodyLimitBytes, bodyTimeoutSeconds, streams };
+  await fastify.register(openAiRoutes, { ...forLanguage, state });
+  await fastify.register(generateRoutes, forLanguage);
 
-  const openApi = once(() => openApiDocument(version, routes.operations, [{ paths: oipPaths, schemas: oipSchemas }]));
+  const openApi = once(() =>
+    openApiDocument(version, routes.operations, [
+      { paths: oipPaths, schemas: oipSchemas },
+      { paths: openAiPaths, schemas: openAiSchemas },
+      { paths: generatePaths, schemas: generateSchemas },
+    ]),
+  );
   const module = appModule({ ...parts, reference: { openApi, metrics: parts.prometheusText } });
   const app = await NestFactory.create<NestFastifyApplication>(module, adapter, {
     bodyParser: false,
@@ -99,6 +127,9 @@ function httpAdapter(log: Logger, bodyLimit: number): FastifyAdapter {
     // While it closes, the routes themselves say so in their own error shapes.
     return503OnClosing: false,
     skipMiddie: true,
+    // As long as a request line can be: a name that is too long is one that nothing has, and its 404 comes by the gate.
+    routerOptions: { maxParamLength: 16_384 },
+    frameworkErrors: refuseUnroutable,
   });
 }
 

@@ -1,16 +1,25 @@
 #!/usr/bin/env node
+import { offerChat } from './sample/chat-sample.js';
 import { start } from './start/launcher.js';
 
 const usage = `usage: sluice <command>
 
-  start    set up what is missing and run everything; stop with Ctrl-C
-  help     this text
+  start          set up what is missing and run everything; stop with Ctrl-C
+  sample chat    give a running Sluice the endpoint chat, with a small language model
+  help           this text
 `;
 
-const [command = 'help'] = process.argv.slice(2);
+const [command = 'help', subject] = process.argv.slice(2);
 switch (command) {
   case 'start':
     await start(process.env);
+    break;
+  case 'sample':
+    if (subject === 'chat') await offerChat(process.env);
+    else {
+      process.stderr.write(`${subject === undefined ? 'name a sample' : `there is no sample ${subject}`}: chat\n`);
+      process.exitCode = 2;
+    }
     break;
   case 'help':
   case '--help':

@@ -1,12 +1,12 @@
-import { ModelLoadFailure, OnnxModel } from '#libs/inference/adapters/onnx';
+import { listenOnSocket, ModelLoadFailure, OnnxModel } from '#libs/inference/adapters/onnx';
+import { startLiveness } from './liveness.js';
 import { ModelHttp } from './model-http.js';
+import { type ModelServerSettings, readSettings, WrongSetting } from './model-server-settings.js';
+import { ProgressMark } from './progress-mark.js';
 import { RunTrace } from './run-trace.js';
-import { listenOnSocket } from './unix-socket.js';
 
 /** How this process ends, for whoever started it. */
 const exitCodes = { done: 0, failure: 1, wrongSettings: 2, loadFailure: 3 } as const;
-
-const drainDeadlineMs = 30_000;
 
 const tellParent = (message: Record<string, unknown>): void => {
   if (process.connected) process.send?.(message, undefined, undefined, () => undefined);
@@ -20,34 +20,27 @@ function fail(reason: string, exitCode: number): void {
   process.send?.({ kind: 'failed', reason }, undefined, undefined, exit);
 }
 
-interface ModelServerSettings {
-  folder: string;
-  socketPath: string;
-  threads: number;
-}
-
-function readSettings(env: NodeJS.ProcessEnv): ModelServerSettings | string {
-  const { SLUICE_MODEL_DIR: folder, SLUICE_SOCKET: socketPath, SLUICE_THREADS: threadsText = '1' } = env;
-  if (folder === undefined || folder === '') return 'SLUICE_MODEL_DIR: name the folder with sluice.json';
-  if (socketPath === undefined || socketPath === '') return 'SLUICE_SOCKET: name the path of the Unix socket';
-  const threads = Number(threadsText);
-  if (!Number.isInteger(threads) || threads < 1 || threads > 256)
-    return 'SLUICE_THREADS: must be a whole number from 1 to 256';
-  return { folder, socketPath, threads };
-}
-
 async function main(): Promise<void> {
-  const settings = readSettings(process.env);
-  if (typeof settings === 'string') return fail(settings, exitCodes.wrongSettings);
+  let settings: ModelServerSettings;
+  try {
+    settings = readSettings(process.env);
+  } catch (error) {
+    return fail(messageOf(error), error instanceof WrongSetting ? exitCodes.wrongSettings : exitCodes.failure);
+  }
+  await serve(settings);
+}
+
+async function serve(settings: ModelServerSettings): Promise<void> {
   const version = process.env['SLUICE_VERSION'] ?? '0';
   const trace = new RunTrace({ otlpEndpoint: process.env['OTEL_EXPORTER_OTLP_ENDPOINT'], version });
-  const http = new ModelHttp({ version, trace });
+  const mark = new ProgressMark();
+  const http = new ModelHttp({ version, trace, mark });
 
   let isStopping = false;
   const stop = (): void => {
     if (isStopping) return;
     isStopping = true;
-    setTimeout(() => process.exit(exitCodes.failure), drainDeadlineMs).unref();
+    setTimeout(() => process.exit(exitCodes.failure), settings.drainDeadlineMs).unref();
     void http
       .drain()
       .then(() => trace.flush())
@@ -66,9 +59,20 @@ async function main(): Promise<void> {
   } catch (error) {
     return fail(`cannot listen on ${settings.socketPath}: ${messageOf(error)}`, exitCodes.wrongSettings);
   }
+  const { liveness } = settings;
   try {
-    http.serve(await OnnxModel.load(settings));
-    tellParent({ kind: 'ready' });
+    // Both at once: the thread takes as long to start as a small model to load.
+    const [model] = await Promise.all([
+      OnnxModel.load(settings),
+      liveness === undefined ? undefined : startLiveness(mark, liveness),
+    ]);
+    const { runtime } = model;
+    for (const fallback of runtime.fallbacks)
+      process.stderr.write(`${fallback}; it runs on ${runtime.providers.join(', ')}\n`);
+    http.serve(model);
+    // Loading blocked this thread, and whoever hears that it is ready may ask at once whether it lives.
+    mark.beat();
+    tellParent({ kind: 'ready', runtime, ...(liveness !== undefined && { livenessSocket: liveness.socketPath }) });
   } catch (error) {
     fail(messageOf(error), error instanceof ModelLoadFailure ? exitCodes.loadFailure : exitCodes.failure);
   }

@@ -1,6 +1,6 @@
 import { appendAudit } from '#libs/audit';
 import { isSluiceError, sluiceError } from '#libs/kernel';
-import { soleVersion, type Endpoints } from '#libs/inference';
+import { replicaCountOf, soleVersion, type Endpoints } from '#libs/inference';
 import { RolloutEntity, RolloutEventEntity, RouteEntity, type Database, type Tx } from '#libs/store';
 import { isOutcome, refusal, type RolloutCommand, type RolloutSpec } from '#workflows/rollout/contract';
 import { randomUUID } from 'node:crypto';
@@ -118,7 +118,9 @@ export class Rollouts {
     }
     const { candidate, ...settings } = request;
     const warnings = await this.parts.endpoints.admitCandidate(tx, endpoint, candidate, by);
-    const spec: RolloutSpec = { ...settings, model: endpoint.model, stableVersion, candidateVersion: candidate };
+    const { model } = endpoint;
+    const replicas = settings.replicas ?? (await replicaCountOf(tx, { model, version: candidate }));
+    const spec: RolloutSpec = { ...settings, replicas, model, stableVersion, candidateVersion: candidate };
     await this.insert(tx, rolloutId, spec, by, warnings);
     return spec;
   }

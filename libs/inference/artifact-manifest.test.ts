@@ -45,6 +45,29 @@ describe('a manifest', () => {
     expect(() => parse(sampleManifest({ 'words.txt': '' }))).toThrow('exactly one .onnx file, not 0');
     expect(() => parse(sampleManifest({ 'a.onnx': '', 'b.onnx': '' }))).toThrow('exactly one .onnx file, not 2');
   });
+
+  it.each([
+    ['torchscript', 'model.pt'],
+    ['torch-export', 'model.pt2'],
+    ['tensorflow-savedmodel', 'export/saved_model.pb'],
+    ['keras', 'model.keras'],
+  ])('of format %s states exactly one %s', (format, file) => {
+    const tensors = [{ name: 'x', datatype: 'FP32', shape: [-1] }];
+    const stated = (files: Record<string, string>) =>
+      parse({ ...sampleManifest(files), format, inputs: tensors, outputs: tensors, warmup: undefined });
+    expect(stated({ [file]: '' })).toMatchObject({ format });
+    expect(() => stated({ 'model.onnx': '' })).toThrow(`format ${format} needs exactly one`);
+    expect(() => stated({ [file]: '', [`b/${file}`]: '' })).toThrow('not 2');
+  });
+
+  it('cannot ask for what its format has not: texts in PyTorch, code in a graph', () => {
+    const tensors = [{ name: 's', datatype: 'BYTES', shape: [-1] }];
+    const torch = { ...sampleManifest({ 'model.pt': '' }), format: 'torchscript', inputs: tensors, warmup: undefined };
+    expect(() => parse(torch)).toThrow("inputs: s is BYTES, and PyTorch's tensors hold no texts");
+    expect(() => parse({ ...sampleManifest(sampleFiles), allowCode: true })).toThrow(
+      'allowCode: a model of format onnx',
+    );
+  });
 });
 
 describe('files held against the manifest', () => {
@@ -96,5 +119,33 @@ describe('the content digest', () => {
         expect(JSON.parse(canonicalJson(value))).toEqual(JSON.parse(JSON.stringify(value)));
       }),
     );
+  });
+});
+
+describe('the manifest of a language model', () => {
+  const language = (...paths: string[]) => ({
+    ...sampleManifest(Object.fromEntries(paths.map((path) => [path, path]))),
+    format: 'gguf',
+    inputs: undefined,
+    outputs: undefined,
+  });
+
+  it('has the tensors that all of them have, and reads back as it was stored', () => {
+    const parsed = parse(language('model.gguf'));
+    expect(parsed.inputs).toEqual([{ name: 'text_input', datatype: 'BYTES', shape: [-1] }]);
+    expect(parse(parsed)).toEqual(parsed);
+    expect(() => parse({ ...language('model.gguf'), inputs: [{ name: 'x', datatype: 'FP32', shape: [1] }] })).toThrow(
+      'leave both out',
+    );
+  });
+
+  it('states one file with weights, or all shards of one model', () => {
+    const shards = ['a-00001-of-00002.gguf', 'a-00002-of-00002.gguf'];
+    expect(parse(language(...shards)).files).toHaveLength(2);
+    expect(() => parse(language())).toThrow();
+    expect(() => parse(language('words.txt'))).toThrow('exactly one .gguf file, not 0');
+    expect(() => parse(language('a.gguf', 'b.gguf'))).toThrow('exactly one .gguf file, not 2');
+    expect(() => parse(language(shards[0]!))).toThrow('the shard a-00002-of-00002.gguf is missing');
+    expect(() => parse(language(...shards, 'b.gguf'))).toThrow('b.gguf is no shard');
   });
 });

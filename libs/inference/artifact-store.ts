@@ -57,6 +57,17 @@ export class ArtifactStore {
     return this.stage((staging) => sources.fetch(source, staging, signal), wish);
   }
 
+  /** A manifest that needs no files beside it. @throws SLU_ARTIFACT_*, and leaves nothing on disk then */
+  async stageManifest(manifest: unknown): Promise<StagedArtifact> {
+    const content = Buffer.from(textOf(manifest));
+    return this.stage(async (staging) => {
+      staging.admitFile(manifestFileName, content.length);
+      const file = await staging.openFile(manifestFileName, content.length);
+      await file.write(content);
+      await file.close();
+    });
+  }
+
   /** Every `<model>/<version>` that lies in the store, with or without a row. */
   async stored(): Promise<{ model: string; version: string }[]> {
     const found: { model: string; version: string }[] = [];
@@ -79,7 +90,10 @@ export class ArtifactStore {
     }
   }
 
-  private async stage(fill: (staging: ArtifactStaging) => Promise<void>, wish: LayoutWish): Promise<StagedArtifact> {
+  private async stage(
+    fill: (staging: ArtifactStaging) => Promise<void>,
+    wish: LayoutWish = {},
+  ): Promise<StagedArtifact> {
     const name = `${hostname()}~${process.pid}~${randomUUID()}`;
     const staging = await ArtifactStaging.create(join(this.stagingFolder, name), this.limits);
     try {
@@ -166,6 +180,15 @@ export class StagedArtifact implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.staging[Symbol.asyncDispose]();
+  }
+}
+
+function textOf(manifest: unknown): string {
+  try {
+    return JSON.stringify(manifest, undefined, 2);
+  } catch {
+    // Reading JSON has no limit of depth where writing it has one.
+    throw refused(`${manifestFileName} is nested too deeply`);
   }
 }
 

@@ -14,7 +14,7 @@ import type { EndpointPolicy } from './endpoint-policy.js';
 import { checkArms } from './endpoints-arms.js';
 import { EndpointPolicies } from './endpoints-policies.js';
 import { ModelSignatures } from './model-signatures.js';
-import type { ReplicaSets } from './replica-sets.js';
+import { replicaCountOf, type ReplicaSets } from './replica-sets.js';
 
 export interface EndpointView {
   name: string;
@@ -65,7 +65,7 @@ export class Endpoints {
   }
 
   /**
-   * Route revision 1 gives the version all traffic; one replica is asked for.
+   * Route revision 1 gives the version all traffic; as many replicas are asked for as its manifest says.
    * @throws SLU_ENDPOINT_CONFLICT, SLU_MODEL_VERSION_*, SLU_POLICY_*
    */
   async create(wish: NewEndpoint): Promise<EndpointView> {
@@ -178,7 +178,8 @@ export class Endpoints {
     const warnings = await this.policies.admit(tx, { endpoint, model, arms, liveArms: [], actor, requestId });
     const reason = 'endpoint created';
     const route = await insertRoute(tx, { endpoint, revision: 1, arms, reason, madeBy: actor, warnings });
-    await this.replicaSets.ensureAtLeast(tx, { model, version, desired: 1, actor, requestId });
+    const desired = await replicaCountOf(tx, { model, version });
+    await this.replicaSets.ensureAtLeast(tx, { model, version, desired, actor, requestId });
     await appendAudit(tx, {
       actor,
       action: 'endpoint.create',

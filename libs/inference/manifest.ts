@@ -1,6 +1,9 @@
+import { isDeepStrictEqual } from 'node:util';
 import { namePattern, versionPattern } from '#libs/kernel';
 import { z } from 'zod';
+import { isCarried } from './adapters/tf-serving/tf-serving-values.js';
 import { datatypeNames } from './datatype.js';
+import { languageSignatures } from './language-signature.js';
 import {
   batchingSchema,
   instancesSchema,
@@ -11,7 +14,6 @@ import {
   responseCacheSchema,
   signatureSchema,
 } from './manifest-settings.js';
-import type { TensorSpec } from './tensor.js';
 
 const sha256Hex = z.string().regex(/^[0-9a-f]{64}$/, 'must be 64 lower-case hex digits');
 
@@ -58,7 +60,8 @@ const statedManifest = z.strictObject({
   description: z.string().max(2_000).optional(),
   files: z
     .array(z.strictObject({ path: z.string().min(1).max(512), sha256: sha256Hex, bytes: z.int().min(0).optional() }))
-    .max(1_000),
+    .max(1_000)
+    .default([]),
   /** Language models may leave both out: theirs are always the same. */
   inputs: z.array(tensorSpec).min(1).max(256).optional(),
   outputs: z.array(tensorSpec).min(1).max(256).optional(),
@@ -121,20 +124,24 @@ type StatedManifest = z.infer<typeof statedManifest>;
 export type Manifest = StatedManifest & { inputs: TensorSpecs; outputs: TensorSpecs };
 type TensorSpecs = NonNullable<StatedManifest['inputs']>;
 
-const text = (name: string): TensorSpecs[number] => ({ name, datatype: 'BYTES', shape: [-1] });
-
-/** The tensors of a language model, by Triton's names for them: one text in, one text or one vector out, row by row. */
-const languageSignatures = {
-  'text-generation': { inputs: [text('text_input')], outputs: [text('text_output')] },
-  embedding: {
-    inputs: [text('text_input')],
-    outputs: [{ name: 'embedding', datatype: 'FP32', shape: [-1, -1] } satisfies TensorSpec],
-  },
-} satisfies Record<Exclude<ModelTask, 'tensors'>, { inputs: TensorSpecs; outputs: TensorSpecs }>;
-
 export function taskOf({ task, format, remote }: Pick<StatedManifest, 'task' | 'format' | 'remote'>): ModelTask {
   if (task !== undefined) return task;
   return format === 'gguf' || remote?.protocol === 'openai' ? 'text-generation' : 'tensors';
+}
+
+/** What the section's own schema cannot see. */
+function remoteProblem(stated: StatedManifest, remote: NonNullable<StatedManifest['remote']>): string | undefined {
+  if (stated.files.length > 0) return 'runs elsewhere, so the version has no files: leave files empty';
+  const { protocol, headers = {}, secretHeaders = [] } = remote;
+  const twice = secretHeaders.find(
+    (name, index) => Object.hasOwn(headers, name) || secretHeaders.indexOf(name) < index,
+  );
+  if (twice !== undefined) return `header ${twice} is named twice`;
+  if (protocol === 'openai' && taskOf(stated) === 'tensors') return 'protocol openai serves no tensors: leave task out';
+  if (protocol !== 'openai' && taskOf(stated) !== 'tensors') return `protocol ${protocol} serves tensors alone`;
+  if (protocol !== 'tf-serving') return remote.tfServing && 'tfServing stands only beside protocol tf-serving';
+  const foreign = [...(stated.inputs ?? []), ...(stated.outputs ?? [])].find(({ datatype }) => !isCarried(datatype));
+  return foreign && `TensorFlow Serving's REST API carries no ${foreign.datatype}, which tensor ${foreign.name} is`;
 }
 
 export const manifestSchema = statedManifest.transform((stated, ctx): Manifest => {
@@ -144,6 +151,8 @@ export const manifestSchema = statedManifest.transform((stated, ctx): Manifest =
   };
   if ((stated.format === 'remote') !== (stated.remote !== undefined))
     return problem('remote', 'stands in manifests of format remote, and in no others');
+  const wrongRemote = stated.remote && remoteProblem(stated, stated.remote);
+  if (wrongRemote !== undefined) return problem('remote', wrongRemote);
   if (stated.format !== 'remote' && stated.files.length === 0) return problem('files', 'must name at least one file');
   const task = taskOf(stated);
   if (task === 'tensors') {
@@ -152,7 +161,9 @@ export const manifestSchema = statedManifest.transform((stated, ctx): Manifest =
     if (outputs === undefined) return problem('outputs', 'is missing');
     return { ...stated, inputs, outputs };
   }
-  if (stated.inputs !== undefined || stated.outputs !== undefined)
+  // What the registry has stored is read again, and has them.
+  const { inputs, outputs } = languageSignatures[task];
+  if (!isDeepStrictEqual(stated.inputs ?? inputs, inputs) || !isDeepStrictEqual(stated.outputs ?? outputs, outputs))
     return problem('inputs', 'a language model has always the same inputs and outputs: leave both out');
-  return { ...stated, ...languageSignatures[task] };
+  return { ...stated, inputs, outputs };
 });

@@ -76,6 +76,12 @@ export class ModelRegistry {
     return await this.register(staged, { actor, requestId, source });
   }
 
+  /** @param manifest of a version that has no files, because it runs elsewhere @throws SLU_ARTIFACT_*, SLU_MODEL_CONFLICT */
+  async registerManifest(manifest: unknown, actor: string, requestId?: string): Promise<Registration> {
+    await using staged = await this.store.stageManifest(manifest);
+    return await this.register(staged, { actor, requestId });
+  }
+
   /** All versions of all models, the newest of each model first. */
   async list(model?: string): Promise<ModelVersionView[]> {
     const rows = await this.database.read((tx) =>
@@ -109,6 +115,8 @@ export class ModelRegistry {
       // Nothing sends it traffic any more, so replicas that were kept warm go as well.
       await this.replicaSets.scaleDown(tx, { model, version, actor, requestId });
       await tx.update(ModelVersionEntity, { model, version }, { state: 'archived' });
+      // Nobody calls with them any more.
+      await tx.query('DELETE FROM secret_headers WHERE model = $1 AND version = $2', [model, version]);
       await appendAudit(tx, {
         actor,
         action: 'model.archive',

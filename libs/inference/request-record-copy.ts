@@ -1,8 +1,9 @@
 import { copyIn, type Tx } from '#libs/store';
-import type { RecordBatch, RequestRecord } from './request-record.js';
+import type { LanguageUse, RecordBatch, RequestRecord } from './request-record.js';
 
 const copyStatement = `COPY request_records (request_id, at, key_id, endpoint, model, version, arm, revision, status,
-  error_code, rows, bytes_in, bytes_out, queue_ms, model_ms, total_ms, trace_id) FROM STDIN WITH (FORMAT binary)`;
+  error_code, rows, bytes_in, bytes_out, queue_ms, model_ms, total_ms, trace_id, outcome,
+  is_streamed, prompt_tokens, completion_tokens, first_token_ms) FROM STDIN WITH (FORMAT binary)`;
 
 /**
  * Writes a batch once: its id and its rows commit together. When the id is there already (the answer to an earlier try
@@ -18,9 +19,9 @@ export async function insertBatch(tx: Tx, batch: RecordBatch): Promise<void> {
 
 const signature = Buffer.from('PGCOPY\n\xff\r\n\0', 'latin1');
 const headerBytes = signature.length + 8;
-const columnCount = 17;
-/** 17 lengths, the fixed columns, and what ids and times take. */
-const fixedBytesPerRow = 2 + columnCount * 4 + 16 + 8 + 16 + 2 + 4 * 4 + 4 * 3;
+const columnCount = 22;
+/** 22 lengths, the fixed columns, and what ids and times take. */
+const fixedBytesPerRow = 2 + columnCount * 4 + 16 + 8 + 16 + 2 + 4 * 4 + 4 * 3 + 1 + 4 * 3;
 /** No UTF-16 unit takes more than three bytes in UTF-8. */
 const bytesPerUnit = 3;
 const postgresEpochMs = Date.UTC(2000, 0, 1);
@@ -35,9 +36,9 @@ export function encodeRecords(records: readonly RequestRecord[]): Buffer {
 
 function sizeBound(records: readonly RequestRecord[]): number {
   let units = 0;
-  for (const { endpoint, model, version, arm, errorCode, traceId } of records) {
-    units +=
-      endpoint.length + model.length + version.length + arm.length + (errorCode?.length ?? 0) + (traceId?.length ?? 0);
+  for (const { endpoint, model, version, arm, errorCode, traceId, outcome } of records) {
+    units += endpoint.length + model.length + version.length + arm.length;
+    units += (errorCode?.length ?? 0) + (traceId?.length ?? 0) + (outcome?.length ?? 0);
   }
   return headerBytes + records.length * fixedBytesPerRow + units * bytesPerUnit + 2;
 }
@@ -77,6 +78,15 @@ class RowWriter {
     this.real(record.modelMs);
     this.real(record.totalMs);
     this.text(record.traceId);
+    this.text(record.outcome);
+    this.language(record.language);
+  }
+
+  private language(use: LanguageUse | undefined): void {
+    this.boolean(use?.isStreamed);
+    this.integer(use?.promptTokens);
+    this.integer(use?.completionTokens);
+    this.real(use?.firstTokenMs);
   }
 
   end(): Buffer {
@@ -109,7 +119,14 @@ class RowWriter {
     this.at += bytes;
   }
 
-  private integer(value: number): void {
+  private boolean(value: boolean | undefined): void {
+    if (value === undefined) return this.length(-1);
+    this.length(1);
+    this.at = this.target.writeInt8(value ? 1 : 0, this.at);
+  }
+
+  private integer(value: number | undefined): void {
+    if (value === undefined) return this.length(-1);
     this.length(4);
     this.at = this.target.writeInt32BE(value, this.at);
   }
@@ -119,7 +136,8 @@ class RowWriter {
     this.at = this.target.writeInt16BE(value, this.at);
   }
 
-  private real(value: number): void {
+  private real(value: number | undefined): void {
+    if (value === undefined) return this.length(-1);
     this.length(4);
     this.at = this.target.writeFloatBE(value, this.at);
   }

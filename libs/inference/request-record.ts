@@ -1,3 +1,5 @@
+import type { Outcome } from './outcome-counters.js';
+
 /** What is kept of one request: ids, sizes, times and codes, never a value of the payload. */
 export interface RequestRecord {
   requestId: string;
@@ -18,6 +20,19 @@ export interface RequestRecord {
   modelMs: number;
   totalMs: number;
   traceId: string | undefined;
+  /** How the request counts for its arm. Records that an older release spooled have none. */
+  outcome?: Outcome | undefined;
+  /** Only of requests to language models. */
+  language?: LanguageUse | undefined;
+}
+
+/** What a language model's answer used. Tokens as the model server counted them, or the chunks where it did not. */
+export interface LanguageUse {
+  isStreamed: boolean;
+  promptTokens: number | undefined;
+  completionTokens: number | undefined;
+  /** From the arrival of the request to the first token; undefined when none came. */
+  firstTokenMs: number | undefined;
 }
 
 /** A group of records that is written whole and once: `id` is stored with them. */

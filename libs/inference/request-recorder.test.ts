@@ -77,6 +77,47 @@ it('writes every column as it was recorded, whatever the texts hold', async () =
   expect(other).toEqual({ key_id: null, error_code: null, trace_id: null });
 });
 
+it('writes what a language model used, and nothing there for records of before, spooled ones included', async () => {
+  await using db = await freshDatabase();
+  await using place = await temporaryFolder();
+  const streamed = record({
+    outcome: 'ok',
+    language: { isStreamed: true, promptTokens: 12, completionTokens: 0, firstTokenMs: 8.5 },
+  });
+  const halfKnown = record({
+    outcome: 'caller',
+    language: { isStreamed: false, promptTokens: undefined, completionTokens: 3, firstTokenMs: undefined },
+  });
+  const old = record();
+  // As an older release wrote it: with none of the newer fields.
+  const name = `2026-01-01T000000.000Z-000000-${randomUUID()}.ndjson`;
+  await writeFile(join(place.folder, name), [old, halfKnown].map((each) => JSON.stringify(each)).join('\n'));
+  const { recorder, spool } = await recorderOn(db.database, place.folder);
+  await using _owner = recorder;
+  recorder.record(streamed);
+  await recorder.flush();
+  expect(spool.size.batches).toBe(0);
+  const rows = await db.database.query<{ id: string }>(
+    `SELECT request_id AS id, outcome, is_streamed, prompt_tokens, completion_tokens, first_token_ms FROM request_records`,
+  );
+  const of = (id: string) => rows.find((row) => row.id === id);
+  expect(of(streamed.requestId)).toMatchObject({
+    outcome: 'ok',
+    is_streamed: true,
+    prompt_tokens: 12,
+    completion_tokens: 0,
+    first_token_ms: 8.5,
+  });
+  const unknown = { prompt_tokens: null, first_token_ms: null };
+  expect(of(halfKnown.requestId)).toMatchObject({
+    ...unknown,
+    outcome: 'caller',
+    is_streamed: false,
+    completion_tokens: 3,
+  });
+  expect(of(old.requestId)).toMatchObject({ ...unknown, outcome: null, is_streamed: null, completion_tokens: null });
+});
+
 it('loses and doubles nothing over an outage in the middle of the traffic', async () => {
   await using db = await freshDatabase();
   await using place = await temporaryFolder();

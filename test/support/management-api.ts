@@ -1,12 +1,15 @@
-import { ApiKeys, KeyRing, Pepper, roles, type Role } from '#libs/access';
+import { ApiKeys, KeyRing, Pepper, roles, SecretSeal, type Role } from '#libs/access';
 import { RolloutLedger, Rollouts } from '#libs/control';
 import {
   ArtifactStore,
+  EndpointLoading,
   Endpoints,
   ModelLineage,
   ModelRegistry,
   ModelSignatures,
+  QuarantineLedger,
   ReplicaSets,
+  SecretHeaders,
   SigningKeys,
   type ArtifactSources,
   type BundleVerifier,
@@ -18,8 +21,9 @@ import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Gatekeeper } from '../../apps/api/http/gatekeeper.js';
 import { RefusalLog } from '../../apps/api/http/refusal-log.js';
-import { createServer, type ServerParts } from '../../apps/api/server.js';
+import { createServer, type ServerParts, type ServerSettings } from '../../apps/api/server.js';
 import { freshDatabase, type FreshDatabase } from './database.js';
 
 export interface ManagementApi extends AsyncDisposable {
@@ -27,6 +31,7 @@ export interface ManagementApi extends AsyncDisposable {
   db: FreshDatabase;
   folder: string;
   refusals: RefusalLog;
+  gatekeeper: Gatekeeper;
   /** `Authorization` by role. */
   as: Record<Role, { authorization: string }>;
   /** What was given to Temporal. */
@@ -34,10 +39,16 @@ export interface ManagementApi extends AsyncDisposable {
   drain(): void;
 }
 
+/** What other parts may be made of. */
+export interface MadeParts extends Pick<ServerParts, 'registry' | 'endpoints' | 'replicaSets' | 'log'> {
+  db: FreshDatabase;
+}
+
 /** The API on a database of its own, without replicas and without Temporal. */
 export async function managementApi(
   folderAccess: FolderAccess = { kind: 'any' },
-  change: Partial<ServerParts> = {},
+  change: Partial<ServerParts> | ((made: MadeParts) => Partial<ServerParts>) = {},
+  settings: Partial<ServerSettings> = {},
   trust: { sources?: ArtifactSources; bundles?: BundleVerifier } = {},
 ): Promise<ManagementApi> {
   const db = await freshDatabase();
@@ -71,42 +82,60 @@ export async function managementApi(
       },
     },
   });
+  const quarantine = new QuarantineLedger({ database, log });
   const refusals = new RefusalLog({ database, log });
   let isDraining = false;
+  const registry = new ModelRegistry(database, store, replicaSets, signatures);
+  const changed = typeof change === 'function' ? change({ db, log, registry, endpoints, replicaSets }) : change;
   const app = await createServer(
     {
-      registry: new ModelRegistry(database, store, replicaSets, signatures),
+      registry,
       signatures,
       signingKeys: new SigningKeys(database),
       lineage: new ModelLineage(database),
       endpoints,
       replicaSets,
+      secretHeaders: new SecretHeaders(database, new SecretSeal(Buffer.alloc(32, 5))),
       rollouts,
+      quarantine,
       apiKeys,
       keyRing,
       refusals,
       log,
-      inference: { infer: () => Promise.reject(new Error('no inference here')), hasReadyReplica: () => false },
+      language: {
+        begin: () => {
+          throw new Error('no inference here');
+        },
+      },
+      inference: {
+        infer: () => Promise.reject(new Error('no inference here')),
+        hasReadyReplica: () => false,
+        statistics: { find: () => undefined } as never,
+        schedulingOf: () => undefined as never,
+      },
       state: { endpoint: () => undefined, snapshot: { endpoints: new Map(), replicas: new Map() } as never },
+      loading: new EndpointLoading({ database, endpoints, replicaSets, isUp: () => false, waitSeconds: 1 }),
       isReady: () => !isDraining,
       isDraining: () => isDraining,
       prometheusText: async () => '# no metrics\n',
       tracer: trace.getTracer('test'),
-      ...change,
+      ...changed,
     },
-    { version: '0.0.0-test', bodyLimitBytes: 4_096, bodyTimeoutSeconds: 1 },
+    { version: '0.0.0-test', bodyLimitBytes: 4_096, bodyTimeoutSeconds: 1, ...settings },
   );
   return {
     app,
     db,
     folder,
     refusals,
+    gatekeeper: new Gatekeeper(keyRing, refusals),
     workflows,
     as: Object.fromEntries(made) as ManagementApi['as'],
     drain: () => (isDraining = true),
     [Symbol.asyncDispose]: async () => {
       await app.close();
       await refusals[Symbol.asyncDispose]();
+      await quarantine[Symbol.asyncDispose]();
       keyRing[Symbol.dispose]();
       await db[Symbol.asyncDispose]();
       await rm(folder, { recursive: true, force: true });

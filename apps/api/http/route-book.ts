@@ -9,13 +9,15 @@ export interface BookedOperation {
 }
 
 /** The routes of the inference protocols, which have a gate and an error shape of their own. */
-export const isProtocolPath = (path: string): boolean => path === '/v2' || path.startsWith('/v2/');
+export const isProtocolPath = (path: string): boolean =>
+  path === '/v2' || path.startsWith('/v2/') || path === '/v1' || path.startsWith('/v1/');
 
 /**
  * The same for an address as it came in, which costs less to ask than the route that it matched. An address that
- * spells `/v2` otherwise is not one: it then has to pass the management gate as well.
+ * spells `/v2` or `/v1` otherwise is not one: it then has to pass the management gate as well.
  */
-export const isProtocolUrl = (url: string): boolean => isProtocolPath(url) || url.startsWith('/v2?');
+export const isProtocolUrl = (url: string): boolean =>
+  isProtocolPath(url) || url.startsWith('/v2?') || url.startsWith('/v1?');
 
 /** Every route as it was registered, so that the gate, the 405s and the documentation speak of the same ones. */
 export class RouteBook {

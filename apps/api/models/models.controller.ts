@@ -1,18 +1,20 @@
 import { ModelRegistry, type ModelVersionView, type Registration } from '#libs/inference';
 import { Controller, Get, HttpCode, Inject, Param, Post, Query, Req, Res } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { z } from 'zod';
 import { ByCaller, type Caller } from '../http/caller.js';
 import { Operation } from '../http/operation.js';
 import { InvalidRequest } from '../http/problem.js';
 import { withArchive } from './archive-upload.js';
 import {
+  manifestAloneSchema,
   modelListSchema,
   modelQuerySchema,
   modelVersionSchema,
   originSchema,
+  registrationSchema,
   uploadQuerySchema,
   type ModelQuery,
-  type Origin,
   type UploadQuery,
 } from './model-schema.js';
 
@@ -27,9 +29,10 @@ export class ModelsController {
   @Operation({
     permit: 'model.register',
     tag,
-    summary: 'Register a model version from an archive (.tar.gz), a folder, an S3-compatible store or an OCI registry',
+    summary:
+      'Register a model version from an archive (.tar.gz), a folder, an S3 store, an OCI registry or, of format remote, a manifest alone',
     query: uploadQuerySchema,
-    body: originSchema,
+    body: registrationSchema,
     takesArchive: true,
     answers: {
       201: { description: 'registered', schema: modelVersionSchema },
@@ -54,14 +57,18 @@ export class ModelsController {
     @Query({ schema: uploadQuerySchema }) query: UploadQuery,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<ModelVersionView> {
-    const { created, version } = isNamed(req)
-      ? await this.registerNamed({ ...query, ...originOf(req.body) }, { actor, requestId })
+    const { created, version } = isJson(req)
+      ? await this.registerNamed(req.body, query, { actor, requestId })
       : await withArchive(req, (archive) => this.registry.registerArchive(archive, actor, requestId, query));
     void reply.code(created ? 201 : 200).header('location', `/api/models/${version.model}/versions/${version.version}`);
     return version;
   }
 
-  private registerNamed({ path, source, ...wish }: Origin, { actor, requestId }: Caller): Promise<Registration> {
+  private registerNamed(body: unknown, query: UploadQuery, { actor, requestId }: Caller): Promise<Registration> {
+    if (isManifestAlone(body))
+      return this.registry.registerManifest(parsed(manifestAloneSchema, body).manifest, actor, requestId);
+    const { path, source, ...rest } = parsed(originSchema, body);
+    const wish = { ...query, ...rest };
     if (path !== undefined) return this.registry.registerFolder(path, actor, requestId, wish);
     return this.registry.registerSource(source ?? '', actor, requestId, wish);
   }
@@ -110,14 +117,17 @@ export class ModelsController {
   }
 }
 
-const isNamed = (req: FastifyRequest): boolean =>
+const isJson = (req: FastifyRequest): boolean =>
   req.headers['content-type'] === undefined || /^application\/json\b/i.test(req.headers['content-type']);
 
+const isManifestAlone = (body: unknown): boolean =>
+  typeof body === 'object' && body !== null && 'manifest' in body && !('path' in body) && !('source' in body);
+
 // Parsed here, not by a decorator: on this route the body may as well be a stream.
-function originOf(body: unknown): Origin {
-  const parsed = originSchema.safeParse(body);
-  if (parsed.success) return parsed.data;
+function parsed<T>(schema: z.ZodType<T>, body: unknown): T {
+  const result = schema.safeParse(body);
+  if (result.success) return result.data;
   throw new InvalidRequest(
-    parsed.error.issues.map(({ path, message }) => ({ field: path.join('.') || 'body', problem: message })),
+    result.error.issues.map(({ path, message }) => ({ field: path.join('.') || 'body', problem: message })),
   );
 }

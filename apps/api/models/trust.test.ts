@@ -26,7 +26,7 @@ beforeEach(async () => {
   registry = await scriptedRegistry();
   fetcher = new OciFetcher({});
   const sources = new ArtifactSources({ access: { kind: 'any' }, fetchers: { oci: fetcher } });
-  api = await managementApi({ kind: 'any' }, {}, { sources });
+  api = await managementApi({ kind: 'any' }, {}, {}, { sources });
 });
 afterEach(async () => {
   await api[Symbol.asyncDispose]();

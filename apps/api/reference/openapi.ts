@@ -23,6 +23,7 @@ const everywhere: readonly ErrorCode[] = [
   'SLU_PLATFORM_DATABASE_DOWN',
   'SLU_INFERENCE_DRAINING',
 ];
+const withQuery: readonly ErrorCode[] = ['SLU_REQUEST_INVALID'];
 const withBody: readonly ErrorCode[] = [
   'SLU_REQUEST_INVALID',
   'SLU_REQUEST_TOO_LARGE',
@@ -128,15 +129,12 @@ const answerObjects = ({ answers }: OperationSpec): Record<string, object> =>
     ]),
   );
 
-const withQuery = (query: OperationSpec['query']): readonly ErrorCode[] =>
-  query === undefined ? [] : ['SLU_REQUEST_INVALID'];
-
 function refusalObjects({ refusals = [], body, query }: OperationSpec): Record<string, object> {
   const byStatus = new Map<number, ErrorCode[]>();
   for (const code of new Set([
     ...everywhere,
+    ...(query === undefined ? [] : withQuery),
     ...(body === undefined ? [] : withBody),
-    ...withQuery(query),
     ...refusals,
   ])) {
     const { status } = errorTable[code];

@@ -1,0 +1,123 @@
+import type { LanguageExchange, ServingState } from '#libs/inference';
+import { isSluiceError, sluiceError } from '#libs/kernel';
+import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { BodyReader } from '../inference/oip-body.js';
+import { jsonType, oipErrorOf, pathOf } from '../inference/oip-error.js';
+import { asBase64 } from './embedding-format.js';
+import { chunkFormat, EventStreams, type StreamFormat, type StreamSettings } from './event-stream.js';
+import type { JsonObject } from './field-rules.js';
+import {
+  beginExchange,
+  bodyOf,
+  defaultBodyTimeoutSeconds,
+  drainRefuser,
+  identifier,
+  nameRequest,
+  type LanguageRoutesOptions,
+} from './language-request.js';
+import { sendOpenAiError } from './openai-error.js';
+import { describeModel, listModels } from './openai-models.js';
+import { checkedChat, checkedCompletion, checkedEmbedding, type CheckedAsk } from './openai-request.js';
+import { responseOf } from './responses-object.js';
+import { checkedResponse } from './responses-request.js';
+import { ResponsesStream } from './responses-stream.js';
+
+export interface OpenAiRoutesOptions extends LanguageRoutesOptions {
+  state: Pick<ServingState, 'snapshot'>;
+  streams?: StreamSettings | undefined;
+}
+
+/** What a route makes of a body, and how its answer looks to the caller. */
+interface Dialect {
+  ask(body: JsonObject): CheckedAsk;
+  whole?(answer: Buffer, body: JsonObject): Buffer;
+  stream?(body: JsonObject, endpoint: string): StreamFormat;
+}
+
+/**
+ * The OpenAI protocol as a plain Fastify plugin, like the Open Inference Protocol beside it: everything below `/v1`, with
+ * its own parsers and error shape.
+ */
+export async function openAiRoutes(fastify: FastifyInstance, options: OpenAiRoutesOptions): Promise<void> {
+  await fastify.register(async (scope) => setUp(scope, options), { prefix: '/v1' });
+}
+
+function setUp(scope: FastifyInstance, options: OpenAiRoutesOptions): void {
+  const bodies = new BodyReader({
+    limitBytes: options.bodyLimitBytes,
+    timeoutSeconds: options.bodyTimeoutSeconds ?? defaultBodyTimeoutSeconds,
+  });
+  const streams = new EventStreams(options.streams);
+  scope.addHook('onClose', async () => {
+    bodies[Symbol.dispose]();
+    streams[Symbol.dispose]();
+  });
+  scope.removeAllContentTypeParsers();
+  scope.addContentTypeParser('application/json', bodies.json);
+  scope.addContentTypeParser('*', bodies.other);
+  scope.decorateRequest('languageKeyId', '');
+  scope.addHook('onRequest', nameRequest);
+  scope.setErrorHandler((error: FastifyError, req, reply) => sendOpenAiError(reply, oipErrorOf(error, req)));
+  scope.setNotFoundHandler((req) => {
+    options.authenticate(req, 'model.metadata');
+    throw nothingAt(req);
+  });
+  modelRoutes(scope, options);
+  answerRoutes(scope, options, streams);
+}
+
+function modelRoutes(scope: FastifyInstance, options: OpenAiRoutesOptions): void {
+  const onRequest = identifier(options, 'model.metadata');
+  scope.get('/models', { onRequest }, () => listModels(options.state.snapshot));
+  scope.get<{ Params: { model: string } }>('/models/:model', { onRequest }, ({ params }) =>
+    describeModel(options.state.snapshot, params.model),
+  );
+}
+
+function answerRoutes(scope: FastifyInstance, options: OpenAiRoutesOptions, streams: EventStreams): void {
+  const onRequest = [identifier(options, 'infer'), drainRefuser(options)];
+  const route = (path: string, dialect: Dialect): void => {
+    // No async function: on this path even the promise that it would make is felt.
+    scope.post(path, { onRequest }, (req, reply) => {
+      const body = bodyOf(req);
+      const checked = dialect.ask(body);
+      const exchange = beginExchange(options.language, req, reply, checked);
+      const sending = checked.isStream
+        ? streams.send(reply, exchange, dialect.stream?.(body, checked.endpoint) ?? chunkFormat)
+        : sendWhole(reply, exchange, (answer) => dialect.whole?.(answer, body) ?? answer);
+      sending.catch((failure: unknown) => {
+        if (isSluiceError(failure)) sendOpenAiError(reply, failure);
+        else void reply.send(failure);
+      });
+    });
+  };
+  route('/chat/completions', { ask: checkedChat });
+  route('/completions', { ask: checkedCompletion });
+  route('/embeddings', { ask: checkedEmbedding, whole: asBase64 });
+  route('/responses', {
+    ask: checkedResponse,
+    whole: responseOf,
+    stream: (body, endpoint) => new ResponsesStream(body, endpoint),
+  });
+}
+
+async function sendWhole(
+  reply: FastifyReply,
+  exchange: LanguageExchange,
+  format: (answer: Buffer) => Buffer,
+): Promise<void> {
+  const answer = format(await exchange.whole());
+  reply
+    .header('openai-processing-ms', Math.round(performance.now() - exchange.startedMs))
+    .header('content-type', jsonType)
+    .header('content-length', answer.length)
+    .send(answer);
+}
+
+const knownPaths = /^\/v1\/(?:models(?:\/[^/]+)?|chat\/completions|completions|embeddings|responses)$/;
+
+function nothingAt(req: FastifyRequest): Error {
+  const path = pathOf(req);
+  if (knownPaths.test(path)) return sluiceError('SLU_REQUEST_METHOD', { path, method: req.method });
+  return sluiceError('SLU_REQUEST_NOT_FOUND', { path });
+}
