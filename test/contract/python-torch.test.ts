@@ -44,7 +44,7 @@ describe('torchscript', () => {
   replicaContract('a TorchScript server', (model) => shelf.start(model), numbersOnly);
 
   it('says that it lives, in the middle of runs as well, until it stands still', async () => {
-    await using server = await startServer('torch', interpreter, join(models.folder, format, 'slow'));
+    await using server = await startServer('torch', interpreter, join(models.folder, 'torchscript', 'slow'));
     const { process: slow, socketPath: address } = server;
     await using replica = new OipReplica({ id: 'r', address: `unix:${address}`, model: 'slow', version: '1' });
     const x = { name: 'x', datatype: 'FP32', shape: [1, 16], data: new Float32Array(16) } as const;
