@@ -14,6 +14,7 @@ import {
   type SampleFiles,
 } from '../../test/support/artifact-sample.js';
 import { smallOnnx } from '../../test/support/onnx-bytes.js';
+import { OnnxModel } from './adapters/onnx/index.js';
 import type { LayoutWish } from './artifact-layout-files.js';
 import { ArtifactStore } from './artifact-store.js';
 
@@ -221,14 +222,14 @@ describe('a model of a Triton repository', () => {
   it('by its backend and with its own file names is found as well', async () => {
     await writeFiles(place(), {
       'config.pbtxt':
-        'backend: "pytorch" default_model_filename: "net.pt" input [{name: "INPUT__0" data_type: TYPE_INT64 dims: [-1]}] output [{name: "OUTPUT__0" data_type: TYPE_STRING dims: [1]}]',
+        'backend: "pytorch" default_model_filename: "net.pt" input [{name: "INPUT__0" data_type: TYPE_INT64 dims: [-1]}] output [{name: "OUTPUT__0" data_type: TYPE_FP64 dims: [1]}]',
       '1/net.pt': await readFile(join(models, 'layouts/mlflow-torchscript/data/model.pth')),
     });
     expect((await registered()).manifest).toMatchObject({
       format: 'torchscript',
       version: '7',
       inputs: [{ name: 'INPUT__0', datatype: 'INT64', shape: [-1] }],
-      outputs: [{ name: 'OUTPUT__0', datatype: 'BYTES', shape: [1] }],
+      outputs: [{ name: 'OUTPUT__0', datatype: 'FP64', shape: [1] }],
       batching: { maxBatchRows: 1 },
     });
   });
@@ -298,6 +299,26 @@ describe('a Hugging Face export', () => {
   ])('%s is refused', async (_what, files, problem) => {
     await writeFiles(place(), { 'config.json': '{}', ...files });
     expect(await refusal()).toContain(problem);
+  });
+});
+
+describe('what a layout became', () => {
+  it.each<[string, () => Promise<void>]>([
+    ['an MLflow folder', async () => copied('mlflow-onnx', { 'model.onnx': await dense() })],
+    [
+      'a Triton entry',
+      async () => writeFiles(place(), { 'config.pbtxt': 'max_batch_size: 8', '1/model.onnx': await dense() }),
+    ],
+    [
+      'a Hugging Face export',
+      async () => writeFiles(place(), { 'config.json': '{}', 'onnx/model.onnx': await dense() }),
+    ],
+    ['a file', async () => writeFiles(place(), { 'dense.onnx': await dense() })],
+  ])('is loaded, warmed and run by ONNX Runtime (%s)', async (_what, make) => {
+    await make();
+    const model = await OnnxModel.load({ folder: (await registered()).placed, threads: 1 });
+    const x = { name: 'x', datatype: 'FP32', shape: [2, 16], data: new Float32Array(32) } as const;
+    expect(await model.run([x])).toMatchObject([{ name: 'y', datatype: 'FP32', shape: [2, 3] }]);
   });
 });
 

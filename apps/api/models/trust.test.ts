@@ -168,6 +168,7 @@ describe('signing', () => {
     await using other = await managementApi(
       { kind: 'any' },
       {},
+      {},
       { bundles: new SigstoreVerifier(sigstore.trustedRoot) },
     );
     const { contentDigest } = (await upload()).json<{ contentDigest: string }>();
