@@ -1,17 +1,16 @@
 import type { LanguageExchange } from '#libs/inference';
 import { isSluiceError, sluiceError, type SluiceError } from '#libs/kernel';
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { BodyReader } from '../inference/oip-body.js';
 import { jsonType, oipErrorOf, sendOipError } from '../inference/oip-error.js';
 import { EventStreams, latin1, type StreamFormat, type StreamSettings } from './event-stream.js';
 import { isObject, refusal, type JsonObject } from './field-rules.js';
 import {
   beginExchange,
   bodyOf,
-  defaultBodyTimeoutSeconds,
   drainRefuser,
   identifier,
   nameRequest,
+  readBodies,
   type LanguageRoutesOptions,
 } from './language-request.js';
 import { checkedCompletion, type CheckedAsk } from './openai-request.js';
@@ -40,17 +39,9 @@ export async function generateRoutes(fastify: FastifyInstance, options: Generate
 }
 
 function setUp(scope: FastifyInstance, options: GenerateRoutesOptions): void {
-  const { bodyLimitBytes: limitBytes, bodyTimeoutSeconds: timeoutSeconds = defaultBodyTimeoutSeconds } = options;
-  const bodies = new BodyReader({ limitBytes, timeoutSeconds });
   const streams = new EventStreams(options.streams);
-  scope.addHook('onClose', async () => {
-    bodies[Symbol.dispose]();
-    streams[Symbol.dispose]();
-  });
-  scope.removeAllContentTypeParsers();
-  scope.addContentTypeParser('application/json', bodies.json);
-  scope.addContentTypeParser('*', bodies.other);
-  scope.decorateRequest('languageKeyId', '');
+  scope.addHook('onClose', async () => streams[Symbol.dispose]());
+  readBodies(scope, options);
   scope.addHook('onRequest', nameRequest);
   scope.setErrorHandler((error: FastifyError, req, reply) => sendOipError(reply, oipErrorOf(error, req)));
   const onRequest = [identifier(options, 'infer'), drainRefuser(options)];

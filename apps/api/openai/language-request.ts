@@ -1,8 +1,9 @@
 import type { LanguageExchange, LanguageService } from '#libs/inference';
 import { sluiceError } from '#libs/kernel';
-import type { FastifyReply, FastifyRequest, onRequestHookHandler } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest, onRequestHookHandler } from 'fastify';
 import { randomUUID } from 'node:crypto';
 import { hasKeyInQuery } from '../http/key-in-query.js';
+import { BodyReader } from '../inference/oip-body.js';
 import { callerOf } from '../inference/oip-caller.js';
 import { isObject, refusal, type JsonObject } from './field-rules.js';
 import type { CheckedAsk } from './openai-request.js';
@@ -25,7 +26,7 @@ declare module 'fastify' {
   }
 }
 
-export const defaultBodyTimeoutSeconds = 30;
+const defaultBodyTimeoutSeconds = 30;
 const uuidLength = 36;
 
 /** Each answer names its request, by our name for it and by the one that OpenAI's SDKs read. */
@@ -58,6 +59,18 @@ export function drainRefuser({ isDraining }: LanguageRoutesOptions): onRequestHo
   };
 }
 
+/** Reads JSON bodies in a scope of its own, plain or compressed, within limits of size and time. */
+export function readBodies(scope: FastifyInstance, options: LanguageRoutesOptions): void {
+  const { bodyLimitBytes: limitBytes, bodyTimeoutSeconds: timeoutSeconds = defaultBodyTimeoutSeconds } = options;
+  const bodies = new BodyReader({ limitBytes, timeoutSeconds });
+  scope.addHook('onClose', async () => bodies[Symbol.dispose]());
+  scope.removeAllContentTypeParsers();
+  scope.addContentTypeParser('application/json', bodies.json);
+  scope.addContentTypeParser('*', bodies.other);
+  if (!scope.hasRequestDecorator('bodyBytes')) scope.decorateRequest('bodyBytes', 0);
+  scope.decorateRequest('languageKeyId', '');
+}
+
 /** Begins to answer a checked request, and writes the headers that are known at once. */
 export function beginExchange(
   language: LanguageRoutesOptions['language'],
@@ -69,7 +82,7 @@ export function beginExchange(
   const user = checked.body['user'];
   const exchange = language.begin({
     ...checked,
-    bytesIn: Number(headers['content-length'] ?? 0),
+    bytesIn: req.bodyBytes,
     requestId: reply.getHeader('sluice-request-id') as string,
     stickyKey: (headers['sluice-sticky-key'] as string | undefined) ?? (typeof user === 'string' ? user : undefined),
     keyId: req.languageKeyId,

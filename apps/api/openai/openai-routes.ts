@@ -1,7 +1,6 @@
 import type { LanguageExchange, ServingState } from '#libs/inference';
 import { isSluiceError, sluiceError } from '#libs/kernel';
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { BodyReader } from '../inference/oip-body.js';
 import { jsonType, oipErrorOf, pathOf } from '../inference/oip-error.js';
 import { asBase64 } from './embedding-format.js';
 import { chunkFormat, EventStreams, type StreamFormat, type StreamSettings } from './event-stream.js';
@@ -9,10 +8,10 @@ import type { JsonObject } from './field-rules.js';
 import {
   beginExchange,
   bodyOf,
-  defaultBodyTimeoutSeconds,
   drainRefuser,
   identifier,
   nameRequest,
+  readBodies,
   type LanguageRoutesOptions,
 } from './language-request.js';
 import { sendOpenAiError } from './openai-error.js';
@@ -43,24 +42,25 @@ export async function openAiRoutes(fastify: FastifyInstance, options: OpenAiRout
 }
 
 function setUp(scope: FastifyInstance, options: OpenAiRoutesOptions): void {
-  const bodies = new BodyReader({
-    limitBytes: options.bodyLimitBytes,
-    timeoutSeconds: options.bodyTimeoutSeconds ?? defaultBodyTimeoutSeconds,
-  });
   const streams = new EventStreams(options.streams);
-  scope.addHook('onClose', async () => {
-    bodies[Symbol.dispose]();
-    streams[Symbol.dispose]();
-  });
-  scope.removeAllContentTypeParsers();
-  scope.addContentTypeParser('application/json', bodies.json);
-  scope.addContentTypeParser('*', bodies.other);
-  scope.decorateRequest('languageKeyId', '');
+  scope.addHook('onClose', async () => streams[Symbol.dispose]());
+  readBodies(scope, options);
   scope.addHook('onRequest', nameRequest);
-  scope.setErrorHandler((error: FastifyError, req, reply) => sendOpenAiError(reply, oipErrorOf(error, req)));
-  scope.setNotFoundHandler((req) => {
-    options.authenticate(req, 'model.metadata');
-    throw nothingAt(req);
+  const nothingHere = (req: FastifyRequest, reply: FastifyReply): unknown => {
+    try {
+      options.authenticate(req, 'model.metadata');
+      return nothingAt(req, reply);
+    } catch (refused) {
+      return refused;
+    }
+  };
+  scope.setNotFoundHandler((req, reply) => {
+    throw nothingHere(req, reply);
+  });
+  scope.setErrorHandler((error: FastifyError, req, reply) => {
+    // Whatever else is wrong with a request, where there is no route that comes first.
+    const first = req.is404 && !isSluiceError(error) ? nothingHere(req, reply) : error;
+    return sendOpenAiError(reply, oipErrorOf(first as FastifyError, req));
   });
   modelRoutes(scope, options);
   answerRoutes(scope, options, streams);
@@ -114,10 +114,13 @@ async function sendWhole(
     .send(answer);
 }
 
-const knownPaths = /^\/v1\/(?:models(?:\/[^/]+)?|chat\/completions|completions|embeddings|responses)$/;
+const readPaths = /^\/v1\/models(?:\/[^/]+)?$/;
+const answerPaths = /^\/v1\/(?:chat\/completions|completions|embeddings|responses)$/;
 
-function nothingAt(req: FastifyRequest): Error {
+function nothingAt(req: FastifyRequest, reply: FastifyReply): Error {
   const path = pathOf(req);
-  if (knownPaths.test(path)) return sluiceError('SLU_REQUEST_METHOD', { path, method: req.method });
-  return sluiceError('SLU_REQUEST_NOT_FOUND', { path });
+  const method = readPaths.test(path) ? 'GET, HEAD' : answerPaths.test(path) ? 'POST' : undefined;
+  if (method === undefined) return sluiceError('SLU_REQUEST_NOT_FOUND', { path });
+  reply.header('allow', method);
+  return sluiceError('SLU_REQUEST_METHOD', { path, method: req.method });
 }
