@@ -13,6 +13,8 @@ export interface LanguageServerOptions {
   /** Changes the sample's manifest. */
   manifest?: Record<string, unknown>;
   env?: Record<string, string>;
+  /** Changes the folder before the start. */
+  prepare?: (folder: string) => Promise<void>;
 }
 
 /** A language server with the sample's model, on a socket of its own. */
@@ -25,8 +27,9 @@ export class LanguageServer implements AsyncDisposable {
     private readonly cleanUp: () => Promise<void>,
   ) {}
 
-  static async start({ manifest, env }: LanguageServerOptions = {}): Promise<LanguageServer> {
+  static async start({ manifest, env, prepare }: LanguageServerOptions = {}): Promise<LanguageServer> {
     const variant = await smolLm2Variant(manifest);
+    await prepare?.(variant.folder);
     const folder = await mkdtemp(join(tmpdir(), 'ls-'));
     const socketPath = join(folder, 'model.sock');
     const child = spawn(process.execPath, [join(root, 'dist/apps/language-server/main.js')], {

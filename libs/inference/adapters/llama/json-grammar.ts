@@ -222,7 +222,7 @@ export class JsonGrammar {
       first = `${pair} ${laterRule}${isOptional ? ` | ${firstRule}` : ''}`;
       later = `"," ws ${pair} ${laterRule}${isOptional ? ` | ${laterRule}` : ''}`;
     }
-    return `"{" ws ${first === '' ? '""' : this.define(first)} "}"`;
+    return first === '' ? '"{}"' : `"{" ws ${this.define(first)} "}"`;
   }
 
   private otherProperty(

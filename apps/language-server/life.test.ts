@@ -1,0 +1,73 @@
+import { createHash } from 'node:crypto';
+import { readFile, readdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { LanguageServer } from '../../test/support/language-server.js';
+import { toolsFolder } from '../../test/support/temporal.js';
+import { fetchSmolLm2 } from '../cli/sample/smollm2.js';
+
+describe('an embedding model', () => {
+  it('gives each text a vector of length 1, the same alone and among others, by both protocols', async () => {
+    const language = { contextTokens: 256 };
+    await using server = await LanguageServer.start({ manifest: { task: 'embedding', language } });
+    const embed = async (input: unknown, more: object = {}) =>
+      (await server.ask('/v1/embeddings', { model: 'm', input, ...more })).body;
+    const { data, usage } = await embed(['a dog', 'a cat', 'a theorem']);
+    expect(data.map(({ index }: any) => index as number)).toEqual([0, 1, 2]);
+    for (const { embedding } of data) expect(Math.hypot(...(embedding as number[]))).toBeCloseTo(1, 5);
+    expect((await embed('a cat')).data[0].embedding).toEqual(data[1].embedding);
+    expect(usage.total_tokens).toBe(usage.prompt_tokens);
+
+    const base64 = (await embed('a dog', { encoding_format: 'base64' })).data[0].embedding as string;
+    const bytes = Buffer.from(base64, 'base64');
+    expect(bytes.readFloatLE(4)).toBeCloseTo(data[0].embedding[1] as number, 6);
+
+    const inputs = [{ name: 'text_input', datatype: 'BYTES', shape: [2], data: ['a dog', 'a cat'] }];
+    const { body } = await server.ask('/v2/models/smollm2-135m-instruct/infer', { inputs });
+    expect(body.outputs[0]).toMatchObject({ name: 'embedding', shape: [2, data[0].embedding.length] });
+    expect(body.outputs[0].data.slice(0, 3)).toEqual(
+      data[0].embedding.slice(0, 3).map((value: number) => expect.closeTo(value, 6) as unknown),
+    );
+
+    expect(await server.ask('/v1/embeddings', { model: 'm', input: 'x', dimensions: 3 })).toMatchObject({
+      status: 400,
+    });
+    expect(await embed([''])).toMatchObject({ error: { param: 'input.0' } });
+    expect(await embed('word '.repeat(300))).toMatchObject({ error: { code: 'context_length_exceeded' } });
+    const chat = await server.ask('/v1/chat/completions', { model: 'm', messages: [{ role: 'user', content: 'x' }] });
+    expect(chat).toMatchObject({ status: 400, body: { error: { code: 'unsupported_task' } } });
+    expect(await server.drain()).toBe(0);
+  });
+});
+
+describe('a model that cannot be served', () => {
+  it.each<[string, Record<string, unknown>, string]>([
+    ['a context that it was not trained on', { language: { contextTokens: 100_000 } }, 'trained on at most 8192'],
+    ['another format', { format: 'onnx' }, 'only gguf'],
+    ['files that are others', { files: [{ path: 'x.gguf', sha256: '0'.repeat(64) }] }, 'x.gguf cannot be read'],
+    ['no weights', { files: [] }, 'exactly one .gguf file'],
+  ])('is refused with its reason: %s', async (_what, manifest, reason) => {
+    await expect(LanguageServer.start({ manifest: { ...manifest } })).rejects.toThrow(reason);
+  });
+
+  it.each<[string, (weights: Buffer) => Buffer, string]>([
+    ['no weights', () => Buffer.from('weights, or not'), 'is no GGUF file'],
+    [
+      'weights of a version to come',
+      (weights) => Buffer.concat([weights.subarray(0, 4), Buffer.alloc(20, 9)]),
+      'is no GGUF file',
+    ],
+    ['half the weights', (weights) => weights.subarray(0, weights.length / 2), 'the runtime cannot load the model'],
+    ['half their description', (weights) => weights.subarray(0, 100_000), 'the runtime cannot load the model'],
+  ])('is refused when its file holds %s', async (_what, spoil, reason) => {
+    const whole = await fetchSmolLm2(toolsFolder);
+    const [name] = (await readdir(whole)).filter((file) => file.endsWith('.gguf'));
+    const content = spoil(await readFile(join(whole, name!)));
+    const sha256 = createHash('sha256').update(content).digest('hex');
+    const start = LanguageServer.start({
+      manifest: { files: [{ path: 'broken.gguf', sha256 }] },
+      prepare: (folder) => writeFile(join(folder, 'broken.gguf'), content),
+    });
+    await expect(start).rejects.toThrow(reason);
+  });
+});
