@@ -13,6 +13,11 @@ const weather = {
     parameters: { type: 'object', properties: { city: { type: 'string', maxLength: 20 } }, required: ['city'] },
   },
 };
+const callOf = (city: string) => ({
+  id: city,
+  type: 'function',
+  function: { name: 'get_weather', arguments: JSON.stringify({ city }) },
+});
 
 let server: LanguageServer;
 beforeAll(async () => {
@@ -154,26 +159,34 @@ describe('what may be asked', () => {
     expect(none.body.choices[0].message.tool_calls).toBeUndefined();
   });
 
-  it('calls a tool by its own choice, and says nothing of the syntax', async () => {
-    // The favoured beginning of a call stands for a model that has decided to make one.
-    const said = 'Of course: ||call: get_weather({"city": "Rome"})';
-    const asked = {
-      messages: user(`Repeat exactly: ${said}`),
-      tools: [weather],
-      max_tokens: 80,
-    };
+  it('calls a tool by its own choice, and says nothing of the syntax, whole and streamed alike', async () => {
+    // Two calls that went well lead the model to a third.
+    const turns = ['Rome', 'Berlin'].flatMap((city) => [
+      ...user(`How is the weather in ${city}?`),
+      { role: 'assistant', content: null, tool_calls: [callOf(city)] },
+      { role: 'tool', tool_call_id: city, content: '{"sky":"clear"}' },
+      { role: 'assistant', content: 'Clear.' },
+    ]);
+    const asked = { messages: [...turns, ...user('How is the weather in Paris?')], tools: [weather], max_tokens: 60 };
     const { body } = await ask(asked);
-    const { message, finish_reason: reason } = body.choices[0];
-    expect(message.content ?? '').not.toContain('||');
-    if (reason === 'tool_calls') expect(message.tool_calls[0].function.name).toBe('get_weather');
+    const called = { name: 'get_weather', arguments: '{"city": "Paris"}' };
+    expect(body.choices[0]).toMatchObject({
+      message: { content: null, tool_calls: [{ function: called }] },
+      finish_reason: 'tool_calls',
+    });
+    const streamed = await events({ ...asked, stream_options: { include_usage: true } });
+    const deltas = streamed.flatMap((event) => event.choices.map((choice: any) => choice.delta as any));
+    expect(deltas.map((delta) => delta.content ?? '').join('')).toBe('');
+    const calls = deltas.flatMap((delta) => delta.tool_calls ?? []);
+    expect(calls.map((call) => call.function.arguments as string).join('')).toBe(called.arguments);
+    expect(streamed.at(-1).usage).toEqual(body.usage);
   });
 
   it('goes on after the result of a tool', async () => {
-    const call = { id: 'call_1', type: 'function', function: { name: 'get_weather', arguments: '{"city":"Rome"}' } };
     const messages = [
       ...user('How is the weather in Rome?'),
-      { role: 'assistant', content: null, tool_calls: [call] },
-      { role: 'tool', tool_call_id: 'call_1', content: '{"sky":"clear","celsius":31}' },
+      { role: 'assistant', content: null, tool_calls: [callOf('Rome')] },
+      { role: 'tool', tool_call_id: 'Rome', content: '{"sky":"clear","celsius":31}' },
     ];
     const { status, body } = await ask({ messages, tools: [weather], tool_choice: 'none' });
     expect(status).toBe(200);

@@ -2,9 +2,9 @@ import { createHash } from 'node:crypto';
 import { readFile, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { fetchSmolLm2 } from '#libs/platform';
 import { LanguageServer } from '../../test/support/language-server.js';
 import { toolsFolder } from '../../test/support/temporal.js';
-import { fetchSmolLm2 } from '../cli/sample/smollm2.js';
 
 describe('an embedding model', () => {
   it('gives each text a vector of length 1, the same alone and among others, by both protocols', async () => {

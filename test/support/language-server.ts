@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Agent } from 'undici';
-import { smolLm2Variant } from './smollm2.js';
+import { smolLm2Variant } from './smollm2.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
@@ -19,13 +19,26 @@ export interface LanguageServerOptions {
 
 /** A language server with the sample's model, on a socket of its own. */
 export class LanguageServer implements AsyncDisposable {
+  readonly child: ChildProcess;
+  readonly socketPath: string;
+  readonly agent: Agent;
+  private readonly exit: Promise<number | null>;
+  private readonly cleanUp: () => Promise<void>;
+
+  // Written out, since Node runs the scripts of test/load by stripping types alone.
   private constructor(
-    readonly child: ChildProcess,
-    readonly socketPath: string,
-    readonly agent: Agent,
-    private readonly exit: Promise<number | null>,
-    private readonly cleanUp: () => Promise<void>,
-  ) {}
+    child: ChildProcess,
+    socketPath: string,
+    agent: Agent,
+    exit: Promise<number | null>,
+    cleanUp: () => Promise<void>,
+  ) {
+    this.child = child;
+    this.socketPath = socketPath;
+    this.agent = agent;
+    this.exit = exit;
+    this.cleanUp = cleanUp;
+  }
 
   static async start({ manifest, env, prepare }: LanguageServerOptions = {}): Promise<LanguageServer> {
     const variant = await smolLm2Variant(manifest);
