@@ -46,6 +46,12 @@ describe('a model that cannot be served', () => {
     ['another format', { format: 'onnx' }, 'only gguf'],
     ['files that are others', { files: [{ path: 'x.gguf', sha256: '0'.repeat(64) }] }, 'x.gguf cannot be read'],
     ['no weights', { files: [] }, 'exactly one .gguf file'],
+    ['a warm-up that is none', { warmup: [{ text: ['x'] }] }, 'warmup[0]: must hold text_input alone'],
+    [
+      'a warm-up that is too long',
+      { language: { contextTokens: 64 }, warmup: [{ text_input: ['x '.repeat(99)] }] },
+      'more than the context',
+    ],
   ])('is refused with its reason: %s', async (_what, manifest, reason) => {
     await expect(LanguageServer.start({ manifest: { ...manifest } })).rejects.toThrow(reason);
   });

@@ -212,7 +212,19 @@ export class LanguageModel implements AsyncDisposable {
   }
 
   private async warmUp(): Promise<void> {
-    const prompt = this.textPrompt('Hello');
+    for (const text of warmUpTexts(this.manifest)) {
+      const prompt = this.textPrompt(text);
+      if (prompt.length >= this.limits.contextTokens)
+        throw new LanguageLoadFailure(`a text of warmup has ${prompt.length} tokens, more than the context holds`);
+      try {
+        await this.runOnce(prompt);
+      } catch (cause) {
+        throw new LanguageLoadFailure(`the warm-up failed: ${messageOf(cause)}`, { cause });
+      }
+    }
+  }
+
+  private async runOnce(prompt: readonly number[]): Promise<void> {
     if ('embedder' in this.work) {
       await this.work.embedder.embed([prompt], new AbortController().signal);
       return;
@@ -230,6 +242,18 @@ export class LanguageModel implements AsyncDisposable {
       ]);
     });
   }
+}
+
+/** One text at least, so that the weights are in memory before the first caller comes. */
+function warmUpTexts({ warmup = [] }: Manifest): string[] {
+  const texts = warmup.flatMap((sample, at) => {
+    const { text_input: rows, ...others } = sample;
+    const isRight = Array.isArray(rows) && rows.every((row) => typeof row === 'string' && row !== '');
+    if (!isRight || Object.keys(others).length > 0)
+      throw new LanguageLoadFailure(`warmup[${at}]: must hold text_input alone, with texts`);
+    return rows as string[];
+  });
+  return texts.length === 0 ? ['Hello'] : texts;
 }
 
 const greedy: Sampling = {
