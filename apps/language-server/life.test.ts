@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto';
-import { readFile, readdir, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Agent } from 'undici';
 import { describe, expect, it } from 'vitest';
 import { fetchSmolLm2 } from '#libs/platform';
 import { LanguageServer } from '../../test/support/language-server.js';
@@ -40,6 +42,42 @@ describe('an embedding model', () => {
   });
 });
 
+it('says over a socket of its own whether it lives, and tells its parent what it runs on', async () => {
+  await using folder = await temporaryFolder();
+  const livenessPath = join(folder.path, 'model.live');
+  await using server = await LanguageServer.start({ env: { SLUICE_LIVENESS_SOCKET: livenessPath } });
+  expect(server.readyMessage).toEqual({
+    kind: 'ready',
+    runtime: { providers: ['cpu'], threads: 1, fallbacks: [] },
+    livenessSocket: livenessPath,
+  });
+  const agent = new Agent({ connect: { socketPath: livenessPath } });
+  const answer = await agent.request({ origin: 'http://localhost', path: '/v2/health/live', method: 'GET' });
+  expect([answer.statusCode, await answer.body.json()]).toEqual([200, { live: true }]);
+  await agent.destroy();
+});
+
+it('ends what is not done by the deadline of a drain with an error, and not in silence', async () => {
+  await using server = await LanguageServer.start({ env: { SLUICE_DRAIN_SECONDS: '3' } });
+  const body = {
+    model: 'm',
+    prompt: 'Once upon a time',
+    max_tokens: 2_000,
+    stream: true,
+    logit_bias: { 2: -100, 0: -100 },
+  };
+  const answer = await server.agent.request({
+    origin: 'http://localhost',
+    path: '/v1/completions',
+    method: 'POST',
+    body: JSON.stringify(body),
+  });
+  const text = answer.body.text();
+  expect(await server.drain()).toBe(0);
+  const events = (await text).split('\n\n').filter(Boolean);
+  expect(JSON.parse(events.at(-1)!.slice('data: '.length))).toMatchObject({ error: { code: 'not_ready' } });
+});
+
 describe('a model that cannot be served', () => {
   it.each<[string, Record<string, unknown>, string]>([
     ['a context that it was not trained on', { language: { contextTokens: 100_000 } }, 'trained on at most 8192'],
@@ -77,3 +115,8 @@ describe('a model that cannot be served', () => {
     await expect(start).rejects.toThrow(reason);
   });
 });
+
+async function temporaryFolder(): Promise<AsyncDisposable & { path: string }> {
+  const path = await mkdtemp(join(tmpdir(), 'live-'));
+  return { path, [Symbol.asyncDispose]: () => rm(path, { recursive: true }) };
+}

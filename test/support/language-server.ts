@@ -22,6 +22,8 @@ export class LanguageServer implements AsyncDisposable {
   readonly child: ChildProcess;
   readonly socketPath: string;
   readonly agent: Agent;
+  /** What it told its parent when it was ready. */
+  readyMessage: unknown;
   private readonly exit: Promise<number | null>;
   private readonly cleanUp: () => Promise<void>;
 
@@ -58,10 +60,9 @@ export class LanguageServer implements AsyncDisposable {
       await variant[Symbol.asyncDispose]();
     });
     const first = once(child, 'message').then(([message]) => message as { kind: string; reason?: string });
-    const { kind, reason } = await Promise.race([
-      first,
-      exit.then((code) => ({ kind: `exit ${code}`, reason: undefined })),
-    ]);
+    const message = await Promise.race([first, exit.then((code) => ({ kind: `exit ${code}`, reason: undefined }))]);
+    const { kind, reason } = message;
+    server.readyMessage = message;
     if (kind === 'ready') return server;
     await server[Symbol.asyncDispose]();
     throw new Error(`the language server did not start: ${reason ?? kind}`);

@@ -131,6 +131,11 @@ describe('a schema that no grammar can hold', () => {
     ['a reference to elsewhere', { $ref: 'https://example.com/a.json' }, 'must lead into the same schema'],
     ['several schemas at once', { allOf: [{ type: 'object' }, { type: 'object' }] }, '/allOf must hold one schema'],
     ['one that is too deep', nested(80), 'nested too deeply'],
+    [
+      'one that repeats too much',
+      { type: 'array', prefixItems: Array.from({ length: 20 }, () => ({ type: 'string', maxLength: 1_500 })) },
+      'repeats too much',
+    ],
     ['one that is too large', { type: 'object', properties: wide(3_000) }, 'too large'],
   ])('is refused: %s', (_what, schema, problem) => {
     expect(() => grammarOf(schema)).toThrow(SchemaRefusal);

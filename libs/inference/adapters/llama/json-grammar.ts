@@ -47,6 +47,7 @@ const commonRules: Readonly<Record<string, string>> = {
 
 /** llama.cpp unfolds repetitions; beyond this it refuses. */
 const longestRepetition = 2_000;
+const mostRepetitions = 20_000;
 const mostNodes = 2_000;
 const deepest = 64;
 
@@ -62,6 +63,7 @@ export class JsonGrammar {
   private root: JsonSchema = true;
   private isStrict = false;
   private nodes = 0;
+  private repetitions = 0;
 
   /**
    * @param isStrict refuses keywords that a grammar cannot hold; otherwise they are passed over
@@ -179,7 +181,14 @@ export class JsonGrammar {
       if (this.isStrict) throw new SchemaRefusal(`${path}/${keyword}`, `must be at most ${longestRepetition}`);
       return undefined;
     }
+    this.countRepetitions(Number(most ?? least), path);
     return `{${Number(least ?? 0)},${most === undefined ? '' : Number(most)}}`;
+  }
+
+  private countRepetitions(count: number, path: string): void {
+    this.repetitions += count;
+    if (this.repetitions > mostRepetitions)
+      throw new SchemaRefusal(path, `repeats too much: lengths may add up to ${mostRepetitions} in all`);
   }
 
   private arrayExpression(node: Record<string, unknown>, path: string, depth: number): string {
@@ -195,6 +204,7 @@ export class JsonGrammar {
     if (most === 0) return '"[" ws "]"';
     if (Math.max(least, Number(most ?? 0)) > longestRepetition)
       throw new SchemaRefusal(`${path}/maxItems`, `must be at most ${longestRepetition}`);
+    this.countRepetitions(Math.max(least, Number(most ?? 0)), path);
     const more = `("," ws ${item} ws){${Math.max(0, least - 1)},${most === undefined ? '' : Number(most) - 1}}`;
     return least === 0 ? `"[" ws (${item} ws ${more})? "]"` : `"[" ws ${item} ws ${more} "]"`;
   }

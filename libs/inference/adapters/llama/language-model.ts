@@ -113,6 +113,15 @@ export class LanguageModel implements AsyncDisposable {
     };
   }
 
+  /** What computes, the first choice first. */
+  get providers(): string[] {
+    const { gpu } = this.llama;
+    return gpu === false ? ['cpu'] : [gpu, 'cpu'];
+  }
+
+  /** Milliseconds since the step under way has begun; 0 without one. */
+  readonly stepMs = (): number => ('engine' in this.work ? this.work.engine.stepMs : this.work.embedder.stepMs);
+
   /** In a sentence, for the log: where it runs and what it holds. */
   get description(): string {
     const { gpu } = this.llama;
