@@ -110,6 +110,16 @@ describe('a schema as a grammar', () => {
   });
 });
 
+it('takes each of thousands of choices and nothing between, and stays small', async () => {
+  const choices = Array.from({ length: 4_000 }, (_value, index) => `value${index}`);
+  const odd = ['', 'a', 'aa', '😀', '😁', '"', 'value'];
+  const grammar = grammarOf({ enum: [...choices, ...odd] });
+  for (const text of ['value0', 'value3999', 'value10', ...odd])
+    expect([text, await takes(grammar, JSON.stringify(text))]).toEqual([text, true]);
+  for (const text of ['value4000', 'valu', 'aaa', '😂'])
+    expect([text, await takes(grammar, JSON.stringify(text))]).toEqual([text, false]);
+});
+
 describe('a schema that no grammar can hold', () => {
   it.each<[string, JsonSchema, string]>([
     ['a keyword that is not held', { type: 'string', pattern: '^a+$' }, '/pattern is not held'],

@@ -48,7 +48,7 @@ const commonRules: Readonly<Record<string, string>> = {
 /** llama.cpp unfolds repetitions; beyond this it refuses. */
 const longestRepetition = 2_000;
 const mostRepetitions = 20_000;
-const mostNodes = 2_000;
+const mostNodes = 1_000;
 const deepest = 64;
 
 /**
@@ -112,11 +112,10 @@ export class JsonGrammar {
   private nodeExpression(node: Record<string, unknown>, path: string, depth: number): string {
     if (node['$ref'] !== undefined) return this.reference(node['$ref'], path, depth);
     if (node['const'] !== undefined) return literal(JSON.stringify(node['const']));
-    if (Array.isArray(node['enum']))
-      return this.oneOfThese(
-        node['enum'].map((value) => literal(JSON.stringify(value))),
-        path,
-      );
+    if (Array.isArray(node['enum'])) {
+      if (node['enum'].length === 0) throw new SchemaRefusal(path, 'allows nothing');
+      return choiceOf([...new Set(node['enum'].map((value) => JSON.stringify(value)))]);
+    }
     for (const keyword of ['anyOf', 'oneOf'] as const) {
       const options = node[keyword];
       if (!Array.isArray(options)) continue;
@@ -272,6 +271,22 @@ export class JsonGrammar {
 /** @returns GBNF for any JSON object */
 export function anyObjectGrammar(): string {
   return new JsonGrammar().text('object');
+}
+
+/**
+ * One of some different texts, with what they begin alike written once: llama.cpp tries each alternative at each token, so a
+ * flat list of thousands would take seconds.
+ */
+function choiceOf(texts: readonly string[]): string {
+  const [first = '', ...others] = texts;
+  if (others.length === 0) return literal(first);
+  let shared = 0;
+  while (shared < first.length && others.every((text) => text[shared] === first[shared])) shared += 1;
+  // A pair of surrogates is one character and has to stay together.
+  if (shared > 0 && /[\uD800-\uDBFF]/.test(first[shared - 1]!)) shared -= 1;
+  const branches = Map.groupBy(texts, (text) => Array.from(text.slice(shared, shared + 2))[0] ?? '');
+  const parts = Array.from(branches.values(), (branch) => choiceOf(branch.map((text) => text.slice(shared))));
+  return `${shared === 0 ? '' : `${literal(first.slice(0, shared))} `}(${parts.join(' | ')})`;
 }
 
 /** A text as GBNF writes it. */
