@@ -175,7 +175,7 @@ describe('what may be asked', () => {
       finish_reason: 'tool_calls',
     });
     const streamed = await events({ ...asked, stream_options: { include_usage: true } });
-    const deltas = streamed.flatMap((event) => event.choices.map((choice: any) => choice.delta)) as any[];
+    const deltas: any[] = streamed.flatMap((event) => event.choices.map((choice: any) => choice.delta));
     expect(deltas.map((delta) => delta.content ?? '').join('')).toBe('');
     const calls = deltas.flatMap((delta) => delta.tool_calls ?? []);
     expect(calls.map((call) => call.function.arguments as string).join('')).toBe(called.arguments);
