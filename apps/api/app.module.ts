@@ -1,10 +1,12 @@
 import { ApiKeys } from '#libs/access';
 import { Rollouts } from '#libs/control';
-import { Endpoints, ModelRegistry, ReplicaSets } from '#libs/inference';
+import { Endpoints, ModelRegistry, QuarantineLedger, ReplicaSets, SecretHeaders } from '#libs/inference';
 import { Module, type DynamicModule } from '@nestjs/common';
 import { EndpointsController } from './endpoints/endpoints.controller.js';
 import { KeysController } from './keys/keys.controller.js';
 import { ModelsController } from './models/models.controller.js';
+import { SecretHeadersController } from './models/secret-headers.controller.js';
+import { QuarantineController } from './quarantine/quarantine.controller.js';
 import { Reference, ReferenceController } from './reference/reference.controller.js';
 import { ReplicasController } from './replicas/replicas.controller.js';
 import { RolloutsController } from './rollouts/rollouts.controller.js';
@@ -13,7 +15,9 @@ export interface ManagementParts {
   registry: ModelRegistry;
   endpoints: Endpoints;
   replicaSets: ReplicaSets;
+  secretHeaders: SecretHeaders;
   rollouts: Rollouts;
+  quarantine: QuarantineLedger;
   apiKeys: ApiKeys;
   reference: Reference;
 }
@@ -21,10 +25,12 @@ export interface ManagementParts {
 @Module({
   controllers: [
     ModelsController,
+    SecretHeadersController,
     EndpointsController,
     RolloutsController,
     KeysController,
     ReplicasController,
+    QuarantineController,
     ReferenceController,
   ],
 })
@@ -38,7 +44,9 @@ export function appModule(parts: ManagementParts): DynamicModule {
       { provide: ModelRegistry, useValue: parts.registry },
       { provide: Endpoints, useValue: parts.endpoints },
       { provide: ReplicaSets, useValue: parts.replicaSets },
+      { provide: SecretHeaders, useValue: parts.secretHeaders },
       { provide: Rollouts, useValue: parts.rollouts },
+      { provide: QuarantineLedger, useValue: parts.quarantine },
       { provide: ApiKeys, useValue: parts.apiKeys },
       { provide: Reference, useValue: parts.reference },
     ],

@@ -1,21 +1,27 @@
-import { ApiKeys, KeyRing, Pepper } from '#libs/access';
+import { ApiKeys, KeyRing, Pepper, SecretSeal } from '#libs/access';
 import { RolloutLedger, Rollouts, RolloutWorkflows, TemporalLink } from '#libs/control';
 import {
   ArtifactStore,
+  EndpointLoading,
   Endpoints,
   InferenceService,
   LanguageMetrics,
   LanguageService,
   ModelRegistry,
   OutcomeCounters,
+  QuarantineLedger,
   RecordSpool,
   registerInferenceMetrics,
+  RemoteConnections,
   replicaOpener,
   ReplicaSets,
   RequestRecorder,
+  SecretHeaderRing,
+  SecretHeaders,
   ServingState,
   type FolderAccess,
 } from '#libs/inference';
+import { systemClock } from '#libs/kernel';
 import { required, type Logger, type SluiceConfig, type Telemetry } from '#libs/platform';
 import { ChangeFeed, Database, type ChangeFeedListener } from '#libs/store';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -38,7 +44,9 @@ export async function assemble(
   telemetry: Telemetry,
   stack: AsyncDisposableStack,
 ): Promise<Assembly> {
-  const pepper = new Pepper(required(config.masterKey, 'SLUICE_MASTER_KEY'));
+  const masterKey = required(config.masterKey, 'SLUICE_MASTER_KEY');
+  const pepper = new Pepper(masterKey);
+  const seal = new SecretSeal(masterKey);
   const databaseUrl = required(config.databaseUrl, 'DATABASE_URL');
   const database = stack.use(await connect(databaseUrl, log));
   const refusals = stack.use(new RefusalLog({ database, log }));
@@ -52,22 +60,38 @@ export async function assemble(
   const apiKeys = new ApiKeys({ database, pepper, afterChange: (id) => keyRing.refresh(id) });
   const management = manage(config, database, stack);
   const state = stack.use(new ServingState({ database, log }));
-  const { inference, language } = await serve(config, { database, log, telemetry, state }, stack);
+  const quarantine = stack.use(new QuarantineLedger({ database, log }));
+  const secrets = stack.use(new SecretHeaderRing({ database, seal, log }));
+  const serving = await serve(config, { database, log, telemetry, state, quarantine, secrets }, stack);
+  const { inference, language } = serving;
+  const { endpoints, replicaSets } = management;
+  const loading = new EndpointLoading({
+    database,
+    endpoints,
+    replicaSets,
+    isUp: (versionKey) => inference.hasReadyReplica(versionKey),
+  });
   await withRetry(() => keyRing.load(), log);
+  await secrets.load();
   await state.load();
   await management.registry
     .sweep()
     .catch((err: unknown) => log.warn({ err }, 'the artifact folder could not be swept'));
-  const feed = stack.use(new ChangeFeed(databaseUrl, `${service}-feed`, both(keyRing, state, log)));
+  const feed = stack.use(
+    new ChangeFeed(databaseUrl, `${service}-feed`, followers([keyRing, secrets, state, quarantine], log)),
+  );
   await feed.start();
   return {
     ...management,
+    secretHeaders: new SecretHeaders(database, seal),
     apiKeys,
     refusals,
     keyRing,
     state,
     inference,
     language,
+    loading,
+    quarantine,
     prometheusText: () => telemetry.prometheusText(),
     tracer: telemetry.tracer,
     log,
@@ -105,11 +129,13 @@ interface ServingParts {
   log: Logger;
   telemetry: Telemetry;
   state: ServingState;
+  secrets: SecretHeaderRing;
+  quarantine: QuarantineLedger;
 }
 
 async function serve(
   config: SluiceConfig,
-  { database, log, telemetry, state }: ServingParts,
+  { database, log, telemetry, state, quarantine, secrets }: ServingParts,
   stack: AsyncDisposableStack,
 ): Promise<Pick<Assembly, 'inference' | 'language'>> {
   const counters = stack.use(new OutcomeCounters({ database, log }));
@@ -117,19 +143,21 @@ async function serve(
   const recorder = stack.use(new RequestRecorder({ database, spool, log }));
   // Without a collector nobody would see the spans, and requests need not pay for them.
   const tracer = config.otlpEndpoint === undefined ? undefined : telemetry.tracer;
+  const remotes = new RemoteConnections({ secrets, allowedHosts: config.remoteHosts, clock: systemClock, log });
   const inference = stack.use(
     new InferenceService({
       state,
       counters,
       recorder,
       log,
-      openReplica: replicaOpener(),
+      quarantine: quarantine.quarantine,
+      openReplica: replicaOpener(remotes),
       tracer,
     }),
   );
   const metrics = new LanguageMetrics(telemetry.meter);
   const language = stack.use(new LanguageService({ inference, recorder, log, tracer, metrics }));
-  registerInferenceMetrics(telemetry.meter, { service: inference, counters, recorder, spool });
+  registerInferenceMetrics(telemetry.meter, { service: inference, counters, recorder, spool, state });
   return { inference, language };
 }
 
@@ -143,21 +171,18 @@ export function folderAccess({ artifactRoots, host }: Pick<SluiceConfig, 'artifa
   };
 }
 
-function both(keyRing: KeyRing, state: ServingState, log: Logger): ChangeFeedListener {
+function followers(all: readonly ChangeFeedListener[], log: Logger): ChangeFeedListener {
   return {
     onChange(change) {
-      keyRing.onChange(change);
-      state.onChange(change);
+      for (const follower of all) follower.onChange(change);
     },
     onConnected() {
       log.info('changes are followed');
-      keyRing.onConnected();
-      state.onConnected();
+      for (const follower of all) follower.onConnected();
     },
     onLost(reason) {
       log.warn({ reason }, 'changes are not followed; serving goes on with what is known');
-      keyRing.onLost();
-      state.onLost();
+      for (const follower of all) follower.onLost(reason);
     },
   };
 }

@@ -6,6 +6,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { assemble } from './assembly.js';
 import { GrpcServer } from './grpc/grpc-server.js';
 import { Gatekeeper } from './http/gatekeeper.js';
+import { settingsView } from './inference/oip-settings.js';
 import { defaultStreamSettings } from './openai/event-stream.js';
 import { createServer } from './server.js';
 
@@ -42,18 +43,23 @@ const telemetry = stack.use(
 const parts = await assemble(config, log, telemetry, stack);
 const { inference, language } = parts;
 const isReady = (): boolean => !isDraining && inference.isReady;
+const traceSampling = config.otlpEndpoint === undefined ? undefined : config.traceSampling;
 const app = await createServer(
   { ...parts, isReady, isDraining: () => isDraining },
   {
     version: config.version,
     bodyLimitBytes: config.bodyLimitBytes,
     streams: { ...defaultStreamSettings, heartbeatMs: secondsToMs(config.streamHeartbeatSeconds) },
+    traceSampling,
   },
 );
 const grpc = await GrpcServer.start(
   {
     inference,
     state: parts.state,
+    loading: parts.loading,
+    settings: settingsView(log, traceSampling),
+    isDraining: () => isDraining,
     gatekeeper: new Gatekeeper(parts.keyRing, parts.refusals),
     isReady,
     log,

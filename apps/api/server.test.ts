@@ -37,12 +37,15 @@ describe('every route', () => {
     const routes = (await documented()).map(({ method, url }) => `${method} ${url}`).sort();
     expect(routes).toEqual([
       'DELETE /api/keys/nobody',
+      'DELETE /api/quarantine/nobody',
       'GET /api/endpoints',
       'GET /api/endpoints/nobody',
       'GET /api/endpoints/nobody/history',
       'GET /api/keys',
       'GET /api/models',
       'GET /api/models/nobody/versions/nobody',
+      'GET /api/models/nobody/versions/nobody/secret-headers',
+      'GET /api/quarantine',
       'GET /api/replicas',
       'GET /api/rollouts',
       'GET /api/rollouts/nobody',
@@ -63,6 +66,7 @@ describe('every route', () => {
       'POST /api/rollouts/nobody/pause',
       'POST /api/rollouts/nobody/promote',
       'POST /api/rollouts/nobody/resume',
+      'PUT /api/models/nobody/versions/nobody/secret-headers',
     ]);
   });
 
@@ -160,7 +164,7 @@ describe('a refusal', () => {
     ],
     [
       'compressed JSON',
-      { payload: 'x', headers: { 'content-type': 'application/json', 'content-encoding': 'gzip' } },
+      { payload: 'x', headers: { 'content-type': 'application/json', 'content-encoding': 'br' } },
       415,
       'SLU_REQUEST_MEDIA_TYPE',
     ],
@@ -295,6 +299,37 @@ describe('a failure of our own', () => {
       .poll(async () => (await other.app.inject({ url: '/api/endpoints', headers: other.as.admin })).statusCode)
       .toBe(200);
   });
+});
+
+describe('an address', () => {
+  it.each(['/api/models/%zz', '/v2/models/%zz/infer', '/%'])(
+    'that cannot be read is refused in the shape of its protocol, and not repeated: %s',
+    async (url) => {
+      const answer = await api.app.inject({ url, headers: api.as.admin });
+      expect(answer.statusCode).toBe(400);
+      expect(answer.headers['sluice-request-id']).toMatch(/^[0-9a-f-]{36}$/);
+      const what = 'the address is not validly encoded';
+      const isProtocol = url.startsWith('/v2');
+      expect(answer.json()).toMatchObject(
+        isProtocol ? { error: what } : { code: 'SLU_REQUEST_MALFORMED', detail: what },
+      );
+      expect(answer.body).not.toContain('%');
+    },
+  );
+
+  it('with a name that is too long for anything is unknown, and closed without a key', async () => {
+    const url = `/api/endpoints/${'x'.repeat(2_000)}`;
+    expect((await api.app.inject({ url, headers: api.as.admin })).statusCode).toBe(404);
+    expect((await api.app.inject({ url })).statusCode).toBe(401);
+  });
+
+  it.each(['/api/models', '/v2/models/stats', '/metrics'])(
+    'does not answer QUERY, and says what it answers: %s',
+    async (url) => {
+      const answer = await api.app.inject({ method: 'QUERY' as never, url, headers: api.as.admin });
+      expect([answer.statusCode, String(answer.headers['allow'])]).toEqual([405, expect.stringContaining('GET')]);
+    },
+  );
 });
 
 describe('while the server ends', () => {

@@ -16,8 +16,12 @@ import { gateRequests } from './http/request-gate.js';
 import { logRequests, nestLog } from './http/request-log.js';
 import { RouteBook } from './http/route-book.js';
 import { schemaPipe } from './http/schema-pipe.js';
+import { refuseUnroutable } from './http/unroutable.js';
 import { oipPaths, oipSchemas } from './inference/oip-openapi.js';
 import { oipRoutes, type OipRoutesOptions } from './inference/oip-routes.js';
+import { settingsView } from './inference/oip-settings.js';
+import { generatePaths, generateSchemas } from './openai/generate-openapi.js';
+import { generateRoutes } from './openai/generate-routes.js';
 import { openAiPaths, openAiSchemas } from './openai/openai-openapi.js';
 import { openAiRoutes, type OpenAiRoutesOptions } from './openai/openai-routes.js';
 import { openApiDocument } from './reference/openapi.js';
@@ -28,6 +32,7 @@ export interface ServerParts extends Omit<ManagementParts, 'reference'> {
   inference: OipRoutesOptions['inference'];
   language: OpenAiRoutesOptions['language'];
   state: OipRoutesOptions['state'];
+  loading: OipRoutesOptions['loading'];
   isReady: () => boolean;
   isDraining: () => boolean;
   prometheusText: () => Promise<string>;
@@ -40,6 +45,8 @@ export interface ServerSettings {
   bodyLimitBytes: number;
   bodyTimeoutSeconds?: number;
   streams?: OpenAiRoutesOptions['streams'];
+  /** Share of new traces that are sampled; left out: nothing is traced. */
+  traceSampling?: number | undefined;
 }
 
 const defaultBodyTimeoutSeconds = 30;
@@ -59,10 +66,12 @@ export async function createServer(parts: ServerParts, settings: ServerSettings)
   logRequests(fastify, parts.log);
   const { version, bodyLimitBytes, bodyTimeoutSeconds = defaultBodyTimeoutSeconds } = settings;
   parseBodies(fastify, { limitBytes: bodyLimitBytes, timeoutSeconds: bodyTimeoutSeconds });
-  const { inference, state, isReady, isDraining } = parts;
+  const { inference, state, loading, isReady, isDraining } = parts;
   await fastify.register(oipRoutes, {
     inference,
     state,
+    loading,
+    settings: settingsView(parts.log, settings.traceSampling),
     isReady,
     isDraining,
     version,
@@ -70,20 +79,18 @@ export async function createServer(parts: ServerParts, settings: ServerSettings)
     bodyTimeoutSeconds,
     authenticate: (req, action) => gatekeeper.admit(req, action),
   });
-  await fastify.register(openAiRoutes, {
-    language: parts.language,
-    state,
-    isDraining,
-    bodyLimitBytes,
-    bodyTimeoutSeconds,
-    streams: settings.streams,
-    authenticate: (req, action) => gatekeeper.admit(req, action),
-  });
+  const { language } = parts;
+  const { streams } = settings;
+  const authenticate: OpenAiRoutesOptions['authenticate'] = (req, action) => gatekeeper.admit(req, action);
+  const forLanguage = { language, authenticate, isDraining, bodyLimitBytes, bodyTimeoutSeconds, streams };
+  await fastify.register(openAiRoutes, { ...forLanguage, state });
+  await fastify.register(generateRoutes, forLanguage);
 
   const openApi = once(() =>
     openApiDocument(version, routes.operations, [
       { paths: oipPaths, schemas: oipSchemas },
       { paths: openAiPaths, schemas: openAiSchemas },
+      { paths: generatePaths, schemas: generateSchemas },
     ]),
   );
   const module = appModule({ ...parts, reference: { openApi, metrics: parts.prometheusText } });
@@ -117,6 +124,9 @@ function httpAdapter(log: Logger, bodyLimit: number): FastifyAdapter {
     // While it closes, the routes themselves say so in their own error shapes.
     return503OnClosing: false,
     skipMiddie: true,
+    // As long as a request line can be: a name that is too long is one that nothing has, and its 404 comes by the gate.
+    routerOptions: { maxParamLength: 16_384 },
+    frameworkErrors: refuseUnroutable,
   });
 }
 

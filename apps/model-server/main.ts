@@ -1,11 +1,12 @@
 import { listenOnSocket, ModelLoadFailure, OnnxModel } from '#libs/inference/adapters/onnx';
+import { secondsToMs } from '#libs/kernel';
+import { type LivenessSettings, startLiveness } from './liveness.js';
 import { ModelHttp } from './model-http.js';
+import { ProgressMark } from './progress-mark.js';
 import { RunTrace } from './run-trace.js';
 
 /** How this process ends, for whoever started it. */
 const exitCodes = { done: 0, failure: 1, wrongSettings: 2, loadFailure: 3 } as const;
-
-const drainDeadlineMs = 30_000;
 
 const tellParent = (message: Record<string, unknown>): void => {
   if (process.connected) process.send?.(message, undefined, undefined, () => undefined);
@@ -23,16 +24,48 @@ interface ModelServerSettings {
   folder: string;
   socketPath: string;
   threads: number;
+  drainDeadlineMs: number;
+  /** Unset: nobody asks from outside whether this process is alive. */
+  liveness: LivenessSettings | undefined;
 }
 
+/** The whole numbers among the settings, with their defaults and the largest value of each. */
+const numbers = {
+  SLUICE_THREADS: [1, 256],
+  SLUICE_DRAIN_SECONDS: [30, 86_400],
+  SLUICE_LIVENESS_SECONDS: [20, 86_400],
+  SLUICE_RUN_LIMIT_SECONDS: [120, 86_400],
+} as const;
+
 function readSettings(env: NodeJS.ProcessEnv): ModelServerSettings | string {
-  const { SLUICE_MODEL_DIR: folder, SLUICE_SOCKET: socketPath, SLUICE_THREADS: threadsText = '1' } = env;
+  const { SLUICE_MODEL_DIR: folder, SLUICE_SOCKET: socketPath, SLUICE_LIVENESS_SOCKET: livenessPath } = env;
   if (folder === undefined || folder === '') return 'SLUICE_MODEL_DIR: name the folder with sluice.json';
   if (socketPath === undefined || socketPath === '') return 'SLUICE_SOCKET: name the path of the Unix socket';
-  const threads = Number(threadsText);
-  if (!Number.isInteger(threads) || threads < 1 || threads > 256)
-    return 'SLUICE_THREADS: must be a whole number from 1 to 256';
-  return { folder, socketPath, threads };
+  const values: Partial<Record<keyof typeof numbers, number>> = {};
+  for (const [name, [byDefault, most]] of Object.entries(numbers)) {
+    const value = Number(env[name] ?? byDefault);
+    if (!Number.isInteger(value) || value < 1 || value > most)
+      return `${name}: must be a whole number from 1 to ${most}`;
+    values[name as keyof typeof numbers] = value;
+  }
+  const { SLUICE_THREADS, SLUICE_DRAIN_SECONDS, SLUICE_LIVENESS_SECONDS, SLUICE_RUN_LIMIT_SECONDS } = values as Record<
+    keyof typeof numbers,
+    number
+  >;
+  return {
+    folder,
+    socketPath,
+    threads: SLUICE_THREADS,
+    drainDeadlineMs: secondsToMs(SLUICE_DRAIN_SECONDS),
+    liveness:
+      livenessPath === undefined || livenessPath === ''
+        ? undefined
+        : {
+            socketPath: livenessPath,
+            silenceLimitMs: secondsToMs(SLUICE_LIVENESS_SECONDS),
+            runLimitMs: secondsToMs(SLUICE_RUN_LIMIT_SECONDS),
+          },
+  };
 }
 
 async function main(): Promise<void> {
@@ -40,13 +73,14 @@ async function main(): Promise<void> {
   if (typeof settings === 'string') return fail(settings, exitCodes.wrongSettings);
   const version = process.env['SLUICE_VERSION'] ?? '0';
   const trace = new RunTrace({ otlpEndpoint: process.env['OTEL_EXPORTER_OTLP_ENDPOINT'], version });
-  const http = new ModelHttp({ version, trace });
+  const mark = new ProgressMark();
+  const http = new ModelHttp({ version, trace, mark });
 
   let isStopping = false;
   const stop = (): void => {
     if (isStopping) return;
     isStopping = true;
-    setTimeout(() => process.exit(exitCodes.failure), drainDeadlineMs).unref();
+    setTimeout(() => process.exit(exitCodes.failure), settings.drainDeadlineMs).unref();
     void http
       .drain()
       .then(() => trace.flush())
@@ -65,9 +99,20 @@ async function main(): Promise<void> {
   } catch (error) {
     return fail(`cannot listen on ${settings.socketPath}: ${messageOf(error)}`, exitCodes.wrongSettings);
   }
+  const { liveness } = settings;
   try {
-    http.serve(await OnnxModel.load(settings));
-    tellParent({ kind: 'ready' });
+    // Both at once: the thread takes as long to start as a small model to load.
+    const [model] = await Promise.all([
+      OnnxModel.load(settings),
+      liveness === undefined ? undefined : startLiveness(mark, liveness),
+    ]);
+    const { runtime } = model;
+    for (const fallback of runtime.fallbacks)
+      process.stderr.write(`${fallback}; it runs on ${runtime.providers.join(', ')}\n`);
+    http.serve(model);
+    // Loading blocked this thread, and whoever hears that it is ready may ask at once whether it lives.
+    mark.beat();
+    tellParent({ kind: 'ready', runtime, ...(liveness !== undefined && { livenessSocket: liveness.socketPath }) });
   } catch (error) {
     fail(messageOf(error), error instanceof ModelLoadFailure ? exitCodes.loadFailure : exitCodes.failure);
   }

@@ -12,6 +12,7 @@ import {
   selectOutputs,
 } from '#libs/inference/adapters/onnx';
 import { isSluiceError, mebibytes } from '#libs/kernel';
+import type { ProgressMark } from './progress-mark.js';
 import type { RunTrace } from './run-trace.js';
 
 const bodyLimitBytes = mebibytes(256);
@@ -21,6 +22,7 @@ const maxRows = 2 ** 31 - 1;
 export interface ModelHttpSettings {
   version: string;
   trace: RunTrace;
+  mark: ProgressMark;
 }
 
 /** The Open Inference Protocol v2 for one model, in JSON and with binary tensors. */
@@ -100,6 +102,7 @@ export class ModelHttp {
       platform: 'onnxruntime_onnx',
       inputs: described(manifest.inputs),
       outputs: described(manifest.outputs),
+      runtime: model.runtime,
     });
   }
 
@@ -128,10 +131,11 @@ export class ModelHttp {
   private async run(model: OnnxModel, request: InferRequest, req: IncomingMessage, res: ServerResponse) {
     // Gone while it waited behind another run: computing it would only delay the next.
     if (res.destroyed) return undefined;
-    const { trace } = this.settings;
+    const { trace, mark } = this.settings;
     const traceparent = headerOf(req, 'traceparent');
     const startedAt = trace.isWanted(traceparent) ? new Date() : undefined;
     let failure: string | undefined;
+    mark.runBegins();
     try {
       const outputs = await model.run(
         request.inputs,
@@ -144,6 +148,7 @@ export class ModelHttp {
       this.refuse(res, 500, failure);
       return undefined;
     } finally {
+      mark.runEnds();
       if (startedAt !== undefined) {
         const { name, version } = model.manifest;
         const attributes = {

@@ -116,6 +116,22 @@ describe('over HTTP', () => {
   });
 });
 
+it('says in its metadata what it runs on', async () => {
+  const socketPath = path.join(folder, 'metadata.sock');
+  const { message, child, exit } = await start({
+    SLUICE_MODEL_DIR: dense,
+    SLUICE_SOCKET: socketPath,
+    SLUICE_THREADS: '2',
+  });
+  expect(message.kind).toBe('ready');
+  const client = new Client('http://localhost', { socketPath });
+  const answer = await client.request({ method: 'GET', path: '/v2/models/dense' });
+  expect(await answer.body.json()).toMatchObject({ runtime: { providers: ['cpu'], threads: 2, fallbacks: [] } });
+  await client.close();
+  child.kill();
+  await exit;
+});
+
 describe('its start and end', () => {
   it('refuses to serve files that differ from their hashes, tells its parent, and exits with 3', async () => {
     const copy = path.join(folder, 'changed');
@@ -133,6 +149,16 @@ describe('its start and end', () => {
     expect(await exit).toBe(2);
   });
 
+  it.each(['SLUICE_THREADS', 'SLUICE_DRAIN_SECONDS', 'SLUICE_LIVENESS_SECONDS', 'SLUICE_RUN_LIMIT_SECONDS'])(
+    'exits with 2 when %s is no whole number',
+    async (name) => {
+      const socketPath = path.join(folder, 'settings.sock');
+      const { message, exit } = await start({ SLUICE_MODEL_DIR: dense, SLUICE_SOCKET: socketPath, [name]: 'many' });
+      expect(message.reason).toMatch(new RegExp(`^${name}: must be a whole number from 1 to `));
+      expect(await exit).toBe(2);
+    },
+  );
+
   it('takes over the socket that a crashed process left', async () => {
     const socketPath = path.join(folder, 'left.sock');
     const crashed = spawn(process.execPath, [
@@ -141,7 +167,7 @@ describe('its start and end', () => {
     ]);
     await once(crashed, 'exit');
     const { message, child, exit } = await start({ SLUICE_MODEL_DIR: dense, SLUICE_SOCKET: socketPath });
-    expect(message).toEqual({ kind: 'ready' });
+    expect(message.kind).toBe('ready');
     child.kill();
     await exit;
   });
@@ -159,7 +185,7 @@ describe('its start and end', () => {
       SLUICE_MODEL_DIR: dense,
       SLUICE_SOCKET: path.join(folder, 'orphan.sock'),
     });
-    expect(message).toEqual({ kind: 'ready' });
+    expect(message.kind).toBe('ready');
     child.disconnect();
     expect(await exit).toBe(0);
   });

@@ -12,4 +12,4 @@ export interface Principal {
 }
 
 /** How a principal is written in audit rows and in `made_by` columns. */
-export const actorOf = (principal: Principal): string => `key:${principal.keyId}`;
+export const actorOf = (principal: Pick<Principal, 'keyId'>): string => `key:${principal.keyId}`;

@@ -10,7 +10,6 @@ describe('validateRolloutRequest', () => {
       candidate: '2',
       strategy: 'canary',
       steps: [5, 25, 50].map((weight) => ({ weight, minRequests: 200 })),
-      replicas: 1,
       guardrails: { alpha: 0.05, errors: { margin: 0.005 }, latency: { maxRatio: 1.5, minExcessMs: 25 } },
       stepLimitSeconds: 21_600,
       onUndecided: 'hold',

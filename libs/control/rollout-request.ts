@@ -27,14 +27,15 @@ const guardrails = z.strictObject({
 
 const defaultSteps = [5, 25, 50].map((weight) => ({ weight, minRequests: defaultMinRequests }));
 
-/** The body of `POST /api/rollouts`. Every setting but `endpoint` and `candidate` has a default. */
+/** The body of `POST /api/rollouts`. Every setting but `endpoint` and `candidate` may be left out. */
 export const rolloutRequestSchema = z
   .strictObject({
     endpoint: z.string().refine(isName, 'must be the name of an endpoint'),
     candidate: z.string().refine(isVersion, 'must be a model version'),
     strategy: z.literal('canary').default('canary'),
     steps: z.array(step).min(1).max(mostSteps).default(defaultSteps),
-    replicas: z.number().int().min(1).max(mostReplicas).default(1),
+    /** As the candidate's manifest says when left out (`instances.count`), else one. */
+    replicas: z.number().int().min(1).max(mostReplicas).optional(),
     guardrails: guardrails.prefault({}),
     stepLimitSeconds: z.number().min(1).max(longestStepSeconds).default(hours(6)),
     onUndecided: z.enum(['hold', 'promote', 'rollback']).default('hold'),

@@ -59,6 +59,16 @@ beforeEach(async () => {
 });
 
 describe('starting a rollout', () => {
+  it.each([
+    ['as the manifest of the candidate says', '{"instances": {"count": 4}}', {}, 4],
+    ['as the request says', '{"instances": {"count": 4}}', { replicas: 2 }, 2],
+    ['one when nobody says anything', '{}', {}, 1],
+  ])('prepares as many replicas %s', async (_what, manifest, more, replicas) => {
+    await db.database.query(`UPDATE model_versions SET manifest = $1 WHERE version = '2'`, [manifest]);
+    await rolloutsWith().start({ ...ask, ...more }, 'key:me');
+    expect(started).toMatchObject([{ spec: { replicas } }]);
+  });
+
   it('holds the endpoint, writes the row, its first line and the audit row, and starts the workflow', async () => {
     const view = await rolloutsWith().start(ask, 'key:me');
     expect(view).toMatchObject({

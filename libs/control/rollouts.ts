@@ -1,6 +1,6 @@
 import { appendAudit } from '#libs/audit';
 import { isSluiceError, sluiceError } from '#libs/kernel';
-import { soleVersion, type Endpoints } from '#libs/inference';
+import { replicaCountOf, soleVersion, type Endpoints } from '#libs/inference';
 import { RolloutEntity, RolloutEventEntity, RouteEntity, type Database, type Tx } from '#libs/store';
 import { isOutcome, refusal, type RolloutCommand, type RolloutSpec } from '#workflows/rollout/contract';
 import { randomUUID } from 'node:crypto';
@@ -112,7 +112,9 @@ export class Rollouts {
       await this.parts.endpoints.requireRegistered(tx, endpoint.model, version);
     }
     const { candidate, ...settings } = request;
-    const spec: RolloutSpec = { ...settings, model: endpoint.model, stableVersion, candidateVersion: candidate };
+    const { model } = endpoint;
+    const replicas = settings.replicas ?? (await replicaCountOf(tx, { model, version: candidate }));
+    const spec: RolloutSpec = { ...settings, replicas, model, stableVersion, candidateVersion: candidate };
     await this.insert(tx, rolloutId, spec, by);
     return spec;
   }

@@ -45,6 +45,17 @@ export class ArtifactStore {
     return this.stage((staging) => unpackArchive(source, staging));
   }
 
+  /** A manifest that needs no files beside it. @throws SLU_ARTIFACT_*, and leaves nothing on disk then */
+  async stageManifest(manifest: unknown): Promise<StagedArtifact> {
+    const content = Buffer.from(JSON.stringify(manifest, undefined, 2));
+    return this.stage(async (staging) => {
+      staging.admitFile(manifestFileName, content.length);
+      const file = await staging.openFile(manifestFileName, content.length);
+      await file.write(content);
+      await file.close();
+    });
+  }
+
   /** Every `<model>/<version>` that lies in the store, with or without a row. */
   async stored(): Promise<{ model: string; version: string }[]> {
     const found: { model: string; version: string }[] = [];

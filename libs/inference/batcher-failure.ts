@@ -2,10 +2,16 @@ import { isSluiceError, sluiceError, type SluiceError } from '#libs/kernel';
 import { ReplicaFailure } from './ports/replica.js';
 
 export interface BatchFailure {
-  /** `rows`: the model answered, but not with one row for each row it was given. */
-  kind: 'model' | 'rows' | 'lost' | 'timeout';
+  /**
+   * `rows`: the model answered, but not with one row for each row it was given. `replica`: it fails whatever it is given.
+   */
+  kind: 'model' | 'rows' | 'replica' | 'lost' | 'overload' | 'timeout';
   /** What a request gets that cannot be helped. */
   error: SluiceError;
+  /** Something had reached the replica when it went: it may have died of it. */
+  isDeath?: boolean;
+  /** When an overloaded replica wants to be asked again. */
+  retryAfterSeconds?: number | undefined;
 }
 
 const longestProblem = 300;
@@ -15,14 +21,24 @@ export function failureOf(error: unknown, timeoutMs: number): BatchFailure {
   if (error instanceof ReplicaFailure) {
     switch (error.kind) {
       case 'lost':
-        return { kind: 'lost', error: sluiceError('SLU_INFERENCE_REPLICA_LOST', {}, { cause: error }) };
+        return {
+          kind: 'lost',
+          error: sluiceError('SLU_INFERENCE_REPLICA_LOST', {}, { cause: error }),
+          isDeath: isDeath(error),
+        };
+      case 'overload':
+        return {
+          kind: 'overload',
+          error: sluiceError('SLU_INFERENCE_REPLICA_LOST', {}, { cause: error }),
+          retryAfterSeconds: error.retryAfterSeconds,
+        };
       case 'timeout':
         return {
           kind: 'timeout',
           error: sluiceError('SLU_INFERENCE_TIMEOUT', { seconds: timeoutMs / 1_000 }, { cause: error }),
         };
       case 'model':
-        return { kind: 'model', error: modelFailed(error) };
+        return { kind: error.blame === 'replica' ? 'replica' : 'model', error: modelFailed(error) };
     }
   }
   if (isSluiceError(error)) return { kind: error.code === 'SLU_INFERENCE_OUTPUT' ? 'rows' : 'model', error };
@@ -35,4 +51,11 @@ function modelFailed(failure: ReplicaFailure): SluiceError {
     { problem: failure.message.slice(0, longestProblem) },
     { cause: failure },
   );
+}
+
+/** How a connection ends under a call. One that never came about, or that we closed, says nothing about the input. */
+const cutOff: ReadonlySet<unknown> = new Set(['UND_ERR_SOCKET', 'ECONNRESET', 'EPIPE']);
+
+function isDeath({ cause }: ReplicaFailure): boolean {
+  return cause instanceof Error && cutOff.has((cause as { code?: unknown }).code);
 }

@@ -1,6 +1,6 @@
 import { ROOT_CONTEXT, SpanKind, SpanStatusCode, trace, type Link, type Span, type Tracer } from '@opentelemetry/api';
 import { traceparentOf } from '#libs/platform';
-import type { WaitingRequest } from './batcher-queue.js';
+import type { WaitingRequest } from './batcher-request.js';
 
 /** The span of one batch run, where some request of the batch is traced. */
 export class BatchTrace {

@@ -5,10 +5,11 @@ import { setImmediate as tick } from 'node:timers/promises';
 import { expect, it } from 'vitest';
 import { ScriptedReplica, type ScriptedCall } from '../../test/support/scripted-replica.js';
 import { CallerPresence } from './batcher-caller.js';
-import { plainKey, type BatchAnswer, type BatchRequest } from './batcher-queue.js';
+import { plainKey, type BatchAnswer, type BatchRequest } from './batcher-request.js';
 import { Batcher, type BatcherSettings } from './batcher.js';
 import { ReplicaFailure } from './ports/replica.js';
 import { ReplicaPool } from './replica-pool.js';
+import type { SchedulingRules } from './scheduling-rules.js';
 import { stackKey, type Tensor } from './tensor.js';
 
 const log = pino({ level: 'silent' });
@@ -29,6 +30,8 @@ function asking(values: number[], more: Partial<BatchRequest> = {}): BatchReques
   const inputs = [tensor(values)];
   return {
     endpoint: 'e',
+    tenant: 't',
+    priority: 1,
     inputs,
     rows: values.length,
     bytes: values.length * 4,
@@ -38,7 +41,22 @@ function asking(values: number[], more: Partial<BatchRequest> = {}): BatchReques
   };
 }
 
-async function bench(replicas: ScriptedReplica[], settings: Partial<BatcherSettings> = {}, runsPerReplica = 2) {
+const rules: SchedulingRules = {
+  maxRows: 8,
+  preferredRows: undefined,
+  maxDelayMs: 0,
+  priorityLevels: 1,
+  defaultPriority: 1,
+  maxRequests: 2_048,
+  defaultTimeoutMs: 60_000,
+  longestTimeoutMs: 60_000,
+};
+
+async function bench(
+  replicas: ScriptedReplica[],
+  { rules: own, ...settings }: Partial<Omit<BatcherSettings, 'rules'>> & { rules?: Partial<SchedulingRules> } = {},
+  runsPerReplica = 2,
+) {
   const pool = new ReplicaPool({
     open: ({ id }) => replicas.find((replica) => replica.id === id)!,
     log,
@@ -49,11 +67,10 @@ async function bench(replicas: ScriptedReplica[], settings: Partial<BatcherSetti
   });
   const batcher = new Batcher({
     version: '1',
-    maxBatchRows: 8,
+    rules: { ...rules, ...own },
     pool,
     clock: systemClock,
     log,
-    maxQueuedRequests: 2_048,
     maxQueuedBytes: 1_000_000,
     replicaWaitMs: 5_000,
     ...settings,
@@ -125,6 +142,8 @@ it('gives each caller its own rows, once, whatever is batched, cancelled, lost o
           const caller = new CallerPresence();
           const answered = built.batcher.submit({
             endpoint: 'e',
+            tenant: 't',
+            priority: 1,
             inputs,
             rows,
             bytes: 1,
@@ -179,7 +198,7 @@ it('sends requests that arrive together as one run, and a larger one alone', asy
 
 it('finds the one guilty request among many in few runs', async () => {
   const replica = new ScriptedReplica('r', double);
-  await using built = await bench([replica], { maxBatchRows: 64 });
+  await using built = await bench([replica], { rules: { maxRows: 64 } });
   const outcomes = await Promise.all(
     Array.from({ length: 64 }, (_, index) =>
       built.batcher.submit(asking([index === 37 ? poison : index])).then(valuesOf, codeOf),
@@ -240,7 +259,7 @@ it('stops stacking for a model that does not keep rows, and still answers nobody
 
 it('refuses what the queue cannot hold, and says when to come again', async () => {
   const replica = new ScriptedReplica('r', double, () => ({ ticks: 20 }));
-  await using built = await bench([replica], { maxQueuedRequests: 3, maxQueuedBytes: 100 });
+  await using built = await bench([replica], { rules: { maxRequests: 3 }, maxQueuedBytes: 100 });
   const held = [1, 2, 3].map((value) => built.batcher.submit(asking([value])));
   await expect(built.batcher.submit(asking([4]))).rejects.toMatchObject({
     code: 'SLU_INFERENCE_QUEUE_FULL',
@@ -256,7 +275,7 @@ it('ends a request at its time limit, in the queue as on a replica, and the late
   let nowMs = 0;
   const clock = { now: () => new Date(), monotonicMs: () => nowMs };
   const replica = new ScriptedReplica('r', double, () => ({ ticks: 30 }));
-  await using built = await bench([replica], { clock, maxBatchRows: 1 }, 1);
+  await using built = await bench([replica], { clock, rules: { maxRows: 1 } }, 1);
   const running = built.batcher.submit(asking([1], { timeoutMs: 100 })).then(valuesOf, codeOf);
   const waiting = built.batcher.submit(asking([2], { timeoutMs: 100 })).then(valuesOf, codeOf);
   const patient = built.batcher.submit(asking([3], { timeoutMs: 10_000 })).then(valuesOf, codeOf);
@@ -313,7 +332,7 @@ it('does not touch requests of a caller that has left', async () => {
 
 it('lets a batch that is not full grow while the replica is busy', async () => {
   const replica = new ScriptedReplica('r', double, () => ({ ticks: 5 }));
-  await using built = await bench([replica], { maxBatchRows: 8 });
+  await using built = await bench([replica], { rules: { maxRows: 8 } });
   const answers = [];
   for (const value of [1, 2, 3, 4]) {
     answers.push(built.batcher.submit(asking([value])));
@@ -327,7 +346,7 @@ it('lets a batch that is not full grow while the replica is busy', async () => {
 
 it('sends a full batch ahead to a busy replica to hide the way there, and no third one', async () => {
   const replica = new ScriptedReplica('r', double, () => ({ ticks: 3 }));
-  await using built = await bench([replica], { maxBatchRows: 1 });
+  await using built = await bench([replica], { rules: { maxRows: 1 } });
   await Promise.all([1, 2, 3, 4, 5, 6].map((value) => built.batcher.submit(asking([value]))));
   expect(replica.mostAtOnce).toBe(2);
 });

@@ -1,22 +1,31 @@
 import { sluiceError, type Clock, type SluiceError } from '#libs/kernel';
 import type { Logger } from '#libs/platform';
-import { RequestQueue, WaitingRequest, type BatchAnswer, type BatchRequest } from './batcher-queue.js';
+import { DrainRate } from './batcher-drain-rate.js';
 import { failureOf } from './batcher-failure.js';
+import { RequestQueue, type BatchPlan, type PlanRules } from './batcher-queue.js';
+import { WaitingRequest, type BatchAnswer, type BatchRequest } from './batcher-request.js';
+import { systemTimers, type LaneTimers } from './batcher-timers.js';
+import { BatcherTotals } from './batcher-totals.js';
 import type { BatchTracing } from './batcher-trace.js';
 import type { Claim, PooledReplica, ReplicaPool } from './replica-pool.js';
-import { splitRows, stackTensors } from './tensor.js';
+import type { SchedulingRules } from './scheduling-rules.js';
+import { splitRows, stackTensors, type Tensor } from './tensor.js';
+import type { VersionStatistics } from './version-statistics.js';
 
 export interface BatcherSettings {
   version: string;
-  maxBatchRows: number;
+  rules: SchedulingRules;
   pool: ReplicaPool;
   clock: Clock;
+  timers?: LaneTimers | undefined;
   log: Logger;
   tracing?: BatchTracing | undefined;
-  maxQueuedRequests: number;
+  statistics?: VersionStatistics | undefined;
   maxQueuedBytes: number;
   /** How long a request waits for a replica to come up. */
   replicaWaitMs: number;
+  /** A run of this one request ended with the replica's death, or, after such a death, well. */
+  onAlone?: ((request: BatchRequest, hasKilled: boolean) => void) | undefined;
 }
 
 /** Runs that were put together again after a failure. A suspect may have killed its replica and gets the next one alone. */
@@ -29,18 +38,29 @@ const isolateUpTo = 4;
 const retryAfterSeconds = 1;
 
 /**
- * Puts the waiting requests of one version together: a batch leaves as soon as a replica has room. Each request gets
- * exactly one answer, its own rows or its own error, whatever happens to the others in its batch.
+ * Puts the waiting requests of one version together: a batch leaves as soon as a replica has room, or as its rules say.
+ * Each request gets exactly one answer, its own rows or its own error, whatever happens to the others in its batch.
  */
 export class Batcher {
-  private readonly queue = new RequestQueue();
+  readonly queue: RequestQueue;
+  readonly totals: BatcherTotals;
+  readonly drain = new DrainRate();
+  private readonly timers: LaneTimers;
   private retries: Retry[] = [];
   private readonly running = new Set<WaitingRequest[]>();
   private isDispatchDue = false;
   private canStack = true;
-  readonly totals = { batches: 0, requests: 0, rows: 0 };
+  // The lane's one timer, for the batch that is held back.
+  private holdUntilMs = Infinity;
+  private callOffHold: (() => void) | undefined;
 
-  constructor(private readonly settings: BatcherSettings) {}
+  constructor(private readonly settings: BatcherSettings) {
+    const { rules, maxQueuedBytes, timers = systemTimers } = settings;
+    const { maxRequests, priorityLevels } = rules;
+    this.timers = timers;
+    this.queue = new RequestQueue({ maxRequests, maxBytes: maxQueuedBytes, priorityLevels });
+    this.totals = new BatcherTotals(priorityLevels);
+  }
 
   get queuedRequests(): number {
     return this.queue.count;
@@ -54,15 +74,21 @@ export class Batcher {
     return this.queue.count === 0 && this.retries.length === 0 && this.running.size === 0;
   }
 
-  /** @throws SLU_INFERENCE_QUEUE_FULL, NOT_READY, TIMEOUT, REPLICA_LOST, MODEL_FAILED, OUTPUT; SLU_REQUEST_ABANDONED */
+  /**
+   * @throws SLU_INFERENCE_QUEUE_FULL, OVERUSE, NOT_READY, TIMEOUT, REPLICA_LOST, MODEL_FAILED, OUTPUT;
+   * SLU_REQUEST_ABANDONED
+   */
   submit(request: BatchRequest): Promise<BatchAnswer> {
-    const { pool, clock, maxQueuedRequests, maxQueuedBytes } = this.settings;
+    const { pool, clock } = this.settings;
     if (request.caller?.isGone === true) return Promise.reject(sluiceError('SLU_REQUEST_ABANDONED'));
     if (pool.upCount === 0 && !pool.isExpected) return Promise.reject(this.notReady(request));
-    if (this.queue.count >= maxQueuedRequests || this.queue.bytes + request.bytes > maxQueuedBytes) {
-      return Promise.reject(this.queueFull(request));
+    const nowMs = clock.monotonicMs();
+    const refusal = this.queue.refusalOf(request, (victim) => this.evict(victim, nowMs));
+    if (refusal !== undefined) {
+      this.totals.refused[refusal] += 1;
+      return Promise.reject(refusal === 'overuse' ? this.overuse(request, nowMs) : this.queueFull(request, nowMs));
     }
-    const item = new WaitingRequest(request, clock.monotonicMs(), abandoned);
+    const item = new WaitingRequest(request, nowMs, abandoned);
     const answered = item.answered();
     this.queue.push(item);
     this.dispatchSoon();
@@ -73,7 +99,7 @@ export class Batcher {
   dispatchSoon(): void {
     if (this.isDispatchDue) return;
     this.isDispatchDue = true;
-    setImmediate(this.dispatch);
+    this.timers.soon(this.dispatch);
   }
 
   /** Ends what has waited too long. To be called every now and then: it is the one timer of all requests. */
@@ -87,86 +113,172 @@ export class Batcher {
 
   private readonly dispatch = (): void => {
     this.isDispatchDue = false;
-    const { pool } = this.settings;
     for (;;) {
       const retry = this.nextRetry();
       if (retry === undefined && this.queue.count === 0) return;
-      const maxRows = this.canStack ? this.settings.maxBatchRows : 0;
-      const replica = pool.claim(this.claimFor(retry, maxRows));
       // A suspect at the head holds the others back for one run at most: then some replica is idle.
-      if (replica === undefined) return;
-      if (retry !== undefined) this.retries.shift();
-      const items = retry?.items ?? this.queue.take(maxRows);
-      void this.run(items, replica);
+      if (!(retry === undefined ? this.sendNext() : this.sendRetry(retry))) return;
     }
   };
 
-  // A full batch is sent ahead to a busy replica. One that can still grow waits until a replica is free, because larger
-  // batches cost less than the way there takes.
-  private claimFor(retry: Retry | undefined, maxRows: number): Claim {
-    if (retry !== undefined) return retry.isSuspect ? 'alone' : 'ahead';
-    return this.queue.isNextFull(maxRows) ? 'ahead' : 'idle';
+  private sendRetry({ items, isSuspect }: Retry): boolean {
+    const claim: Claim = isSuspect ? 'alone' : 'ahead';
+    const member = this.settings.pool.pick(claim);
+    if (member === undefined) return false;
+    this.retries.shift();
+    this.start(items, member, claim);
+    return true;
+  }
+
+  /**
+   * A full batch is sent ahead to a busy replica. One that can still grow waits until a replica is free, because larger
+   * batches cost less than the way there takes. @returns whether to go on
+   */
+  private sendNext(): boolean {
+    const { pool, clock, rules } = this.settings;
+    let claim: Claim = 'idle';
+    let member = pool.pick(claim);
+    if (member === undefined) {
+      claim = 'ahead';
+      member = pool.pick(claim);
+      if (member === undefined) return false;
+    }
+    const own = this.planRules(rules, member);
+    if (claim === 'ahead' && !this.queue.mayBeFull(own)) return false;
+    const nowMs = clock.monotonicMs();
+    const plan = this.planNext(own, nowMs);
+    for (const item of plan.expired) this.expire(item, nowMs, true);
+    if (plan.items.length === 0) return true;
+    if (!plan.isFull && claim === 'ahead') return false;
+    if (isHeld(plan, nowMs)) {
+      this.hold(plan, nowMs);
+      return false;
+    }
+    this.queue.depart(plan);
+    for (const { request, enqueuedMs } of plan.items) this.totals.left(request.priority, nowMs - enqueuedMs);
+    this.start(plan.items, member, claim);
+    return true;
+  }
+
+  // While the batch whose turn it is waits for more rows, one of another shape that need not wait goes before it.
+  private planNext(rules: PlanRules, nowMs: number): BatchPlan {
+    let next = this.queue.plan(rules, nowMs);
+    if (!isHeld(next, nowMs)) return next;
+    for (const key of this.queue.keys()) {
+      if (key === next.key) continue;
+      const other = this.queue.plan(rules, nowMs, key);
+      if (!isHeld(other, nowMs)) return other;
+      if (other.holdUntilMs < next.holdUntilMs) next = other;
+    }
+    return next;
+  }
+
+  private planRules(rules: SchedulingRules, member: PooledReplica): PlanRules {
+    if (!this.canStack) return { maxRows: 0, preferredRows: undefined, maxDelayMs: 0 };
+    const share = this.settings.pool.shareOf(member);
+    return share >= 1 ? rules : { ...rules, maxRows: Math.max(1, Math.floor(rules.maxRows * share)) };
+  }
+
+  private hold({ holdUntilMs }: BatchPlan, nowMs: number): void {
+    if (this.callOffHold !== undefined && this.holdUntilMs <= holdUntilMs) return;
+    this.callOffHold?.();
+    this.holdUntilMs = holdUntilMs;
+    this.callOffHold = this.timers.after(holdUntilMs - nowMs, () => {
+      this.callOffHold = undefined;
+      this.dispatch();
+    });
   }
 
   private nextRetry(): Retry | undefined {
+    const nowMs = this.retries.length === 0 ? 0 : this.settings.clock.monotonicMs();
     for (;;) {
       const retry = this.retries[0];
       if (retry === undefined) return undefined;
+      for (const item of retry.items) if (nowMs >= item.deadlineMs) this.expire(item, nowMs, true);
       retry.items = retry.items.filter((item) => !item.isSettled);
       if (retry.items.length > 0) return retry;
       this.retries.shift();
     }
   }
 
+  private start(items: WaitingRequest[], member: PooledReplica, claim: Claim): void {
+    this.settings.pool.take(member, claim);
+    void this.run(items, member);
+  }
+
   private async run(items: WaitingRequest[], member: PooledReplica): Promise<void> {
     const { clock, pool, tracing } = this.settings;
     const startedMs = clock.monotonicMs();
     this.running.add(items);
+    this.drain.busy(startedMs);
     let deadlineMs = 0;
     let rows = 0;
+    let queuedMs = 0;
     for (const item of items) {
       item.startedMs = startedMs;
+      queuedMs += startedMs - item.enqueuedMs;
       deadlineMs = Math.max(deadlineMs, item.deadlineMs);
       rows += item.request.rows;
     }
-    this.count(items.length, rows);
+    this.totals.ran(items.length, rows);
     const trace = tracing?.begin(items, rows);
     try {
       const inputs =
         items.length === 1 ? items[0]!.request.inputs : stackTensors(items.map((item) => item.request.inputs));
-      const call = { timeoutMs: Math.max(1, deadlineMs - startedMs), traceparent: trace?.traceparent };
+      const isRetry = items.some((item) => item.losses > 0);
+      const call = { timeoutMs: Math.max(1, deadlineMs - startedMs), traceparent: trace?.traceparent, isRetry };
+      const sentMs = clock.monotonicMs();
       const outputs = await member.replica.infer(inputs, call);
-      const parts =
-        items[0]!.request.stackKey === undefined
-          ? [outputs]
-          : splitRows(
-              outputs,
-              items.map((item) => item.request.rows),
-            );
-      const nowMs = clock.monotonicMs();
-      for (let index = 0; index < items.length; index += 1) items[index]!.answer(parts[index]!, nowMs);
+      const answeredMs = clock.monotonicMs();
+      const nowMs = this.answer(items, outputs);
+      this.settings.statistics?.executed({
+        rows,
+        requests: items.length,
+        queuedMs,
+        inputMs: sentMs - startedMs,
+        inferMs: answeredMs - sentMs,
+        outputMs: nowMs - answeredMs,
+      });
       trace?.end();
     } catch (error) {
       trace?.end(error);
       this.recover(items, member, error);
     } finally {
       this.running.delete(items);
+      this.drain.answered(items.length, clock.monotonicMs(), this.running.size > 0);
       pool.release(member);
       if (!this.isIdle) this.dispatch();
     }
   }
 
-  private count(requests: number, rows: number): void {
-    this.totals.batches += 1;
-    this.totals.requests += requests;
-    this.totals.rows += rows;
+  /** @returns when it did so, on the monotonic clock @throws SLU_INFERENCE_OUTPUT */
+  private answer(items: readonly WaitingRequest[], outputs: readonly Tensor[]): number {
+    const [first] = items;
+    const parts =
+      first!.request.stackKey === undefined
+        ? [outputs]
+        : splitRows(
+            outputs,
+            items.map((item) => item.request.rows),
+          );
+    const nowMs = this.settings.clock.monotonicMs();
+    for (let index = 0; index < items.length; index += 1) items[index]!.answer(parts[index]!, nowMs);
+    if (items.length === 1) this.settings.onAlone?.(first!.request, false);
+    return nowMs;
   }
 
   private recover(items: WaitingRequest[], member: PooledReplica, error: unknown): void {
     const failure = failureOf(error, items[0]!.request.timeoutMs);
     if (failure.kind === 'lost') {
       this.settings.pool.lose(member);
-      this.retryLost(items);
+      const isOwn = member.replica.mostRuns === undefined;
+      if (isOwn && failure.isDeath && items.length === 1) this.settings.onAlone?.(items[0]!.request, true);
+      // On a server that is shared a run cannot be kept from others, so waiting for it to be alone would only cost time.
+      this.retryLost(items, isOwn);
+    } else if (failure.kind === 'overload') {
+      for (const item of items) item.fail(this.overloaded(item, failure.retryAfterSeconds));
+    } else if (failure.kind === 'replica') {
+      for (const item of items) item.fail(failure.error);
     } else if (failure.kind === 'timeout' || items.length === 1) {
       for (const item of items) item.fail(failure.error);
     } else {
@@ -176,12 +288,18 @@ export class Batcher {
   }
 
   // Which of them killed the replica is unknown. One by one, each on a replica of its own, only the guilty one fails.
-  private retryLost(items: readonly WaitingRequest[]): void {
+  private retryLost(items: readonly WaitingRequest[], isSuspect: boolean): void {
     for (const item of items) {
       item.losses += 1;
       if (item.losses > 1) item.fail(sluiceError('SLU_INFERENCE_REPLICA_LOST', {}, { retryAfterSeconds }));
-      else if (!item.isSettled) this.retries.push({ items: [item], isSuspect: true });
+      else if (!item.isSettled) this.retries.push({ items: [item], isSuspect });
     }
+  }
+
+  // What was lost once and finds no room for its second try is lost; anything else may simply come again.
+  private overloaded({ losses, request }: WaitingRequest, seconds = retryAfterSeconds): SluiceError {
+    if (losses > 0) return sluiceError('SLU_INFERENCE_REPLICA_LOST', {}, { retryAfterSeconds: seconds });
+    return this.queueFull(request, this.settings.clock.monotonicMs(), seconds);
   }
 
   // Halves find one guilty request among many in few runs.
@@ -206,6 +324,7 @@ export class Batcher {
     const { pool, replicaWaitMs } = this.settings;
     if (item.isSettled) return;
     if (nowMs >= item.deadlineMs) {
+      if (isWaiting) this.totals.expired += 1;
       item.fail(sluiceError('SLU_INFERENCE_TIMEOUT', { seconds: item.request.timeoutMs / 1_000 }));
       return;
     }
@@ -219,14 +338,41 @@ export class Batcher {
     );
   }
 
+  private evict(victim: WaitingRequest, nowMs: number): void {
+    this.totals.evicted += 1;
+    victim.fail(this.overuse(victim.request, nowMs));
+  }
+
   private notReady({ endpoint }: BatchRequest): SluiceError {
     return sluiceError('SLU_INFERENCE_NOT_READY', { endpoint, version: this.settings.version }, { retryAfterSeconds });
   }
 
-  private queueFull({ endpoint }: BatchRequest): SluiceError {
-    return sluiceError('SLU_INFERENCE_QUEUE_FULL', { endpoint, retryAfterSeconds }, { retryAfterSeconds });
+  private queueFull(
+    { endpoint }: BatchRequest,
+    nowMs: number,
+    seconds = this.drain.secondsFor(this.queue.count, nowMs),
+  ): SluiceError {
+    return sluiceError(
+      'SLU_INFERENCE_QUEUE_FULL',
+      { endpoint, retryAfterSeconds: seconds },
+      { retryAfterSeconds: seconds },
+    );
+  }
+
+  // Its requests are answered in turn with those of the others, so as many of theirs go by.
+  private overuse({ endpoint, tenant }: BatchRequest, nowMs: number): SluiceError {
+    const ahead = Math.min(this.queue.count, this.queue.requestsOf(tenant) * this.queue.tenantCount);
+    const seconds = this.drain.secondsFor(ahead, nowMs);
+    return sluiceError(
+      'SLU_INFERENCE_OVERUSE',
+      { endpoint, retryAfterSeconds: seconds },
+      { retryAfterSeconds: seconds },
+    );
   }
 }
+
+const isHeld = ({ items, isFull, isPreferred, holdUntilMs }: BatchPlan, nowMs: number): boolean =>
+  items.length > 0 && !isFull && !isPreferred && nowMs < holdUntilMs;
 
 function abandoned(item: WaitingRequest): void {
   item.fail(sluiceError('SLU_REQUEST_ABANDONED'));

@@ -1,7 +1,7 @@
 import { secondsToMs, sluiceError } from '#libs/kernel';
 import { ModelVersionEntity, RouteEntity, type Database } from '#libs/store';
 import type { Endpoints, EndpointView } from './endpoints.js';
-import type { ReplicaSets } from './replica-sets.js';
+import { replicaCountOf, type ReplicaSets } from './replica-sets.js';
 import { usesOf } from './model-version-uses.js';
 import { soleVersion, versionsWithTraffic } from './endpoints-arms.js';
 
@@ -70,7 +70,7 @@ export class EndpointRollback {
     const scale = { model: endpoint.model, version, actor, requestId };
     const before = await this.database.run(async (tx) => {
       await this.endpoints.requireRegistered(tx, endpoint.model, version);
-      return this.replicaSets.ensureAtLeast(tx, { ...scale, desired: 1 });
+      return this.replicaSets.ensureAtLeast(tx, { ...scale, desired: await replicaCountOf(tx, scale) });
     });
     if (before === 0) raised.push(version);
     const timeUp = AbortSignal.timeout(secondsToMs(capacityWaitSeconds));

@@ -63,6 +63,16 @@ describe('a new endpoint', () => {
     expect(audit.map(({ action }) => action)).toEqual(['replicas.scale', 'endpoint.create', 'route.write']);
   });
 
+  it('asks for as many replicas as its manifest says, and for no fewer than are there', async () => {
+    await db.database.query(`UPDATE model_versions SET manifest = '{"instances": {"count": 3}}' WHERE version = '1'`);
+    await create();
+    expect(await replicaSets.desired('m', '1')).toBe(3);
+    const wish = { model: 'm', version: '1', desired: 5, actor: 'a' };
+    await db.database.run((tx) => replicaSets.setDesired(tx, wish));
+    await endpoints.create({ name: 'second', model: 'm', version: '1', actor: 'a' });
+    expect(await replicaSets.desired('m', '1')).toBe(5);
+  });
+
   it('is refused twice, for an unknown version and for an archived one, and leaves nothing then', async () => {
     expect(await code(endpoints.create({ name: 'front', model: 'm', version: '9', actor: 'a' }))).toBe(
       'SLU_MODEL_VERSION_UNKNOWN',

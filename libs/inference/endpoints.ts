@@ -10,7 +10,7 @@ import {
   type Tx,
 } from '#libs/store';
 import { EndpointRollback, type RollbackWish } from './endpoints-rollback.js';
-import type { ReplicaSets } from './replica-sets.js';
+import { replicaCountOf, type ReplicaSets } from './replica-sets.js';
 import { checkArms } from './endpoints-arms.js';
 
 export interface EndpointView {
@@ -52,7 +52,7 @@ export class Endpoints {
     private readonly replicaSets: ReplicaSets,
   ) {}
 
-  /** Route revision 1 gives the version all traffic; one replica is asked for. @throws SLU_ENDPOINT_CONFLICT, SLU_MODEL_VERSION_* */
+  /** Route revision 1 gives the version all traffic; as many replicas are asked for as its manifest says. @throws SLU_ENDPOINT_CONFLICT, SLU_MODEL_VERSION_* */
   async create(wish: NewEndpoint): Promise<EndpointView> {
     try {
       await this.database.run((tx) => this.createIn(tx, wish));
@@ -142,7 +142,8 @@ export class Endpoints {
       madeBy: wish.actor,
     });
     const { model, version, actor, requestId } = wish;
-    await this.replicaSets.ensureAtLeast(tx, { model, version, desired: 1, actor, requestId });
+    const desired = await replicaCountOf(tx, { model, version });
+    await this.replicaSets.ensureAtLeast(tx, { model, version, desired, actor, requestId });
     await appendAudit(tx, {
       actor,
       action: 'endpoint.create',

@@ -7,6 +7,7 @@ export {
   type ReplicaSetView,
   type ReplicaWait,
   type VersionRef,
+  replicaCountOf,
 } from './replica-sets.js';
 export { soleVersion } from './endpoints-arms.js';
 
@@ -14,13 +15,13 @@ export { datatypeNames, type DatatypeName } from './datatype.js';
 export { dataArrays, type NumericData, type Tensor, type TensorData, type TensorSpec } from './tensor.js';
 export {
   parseInferRequest,
-  selectOutputs,
-  type InferParameters,
   type InferRequest,
   type InferRequestOptions,
   type ModelSignature,
-  type RequestedOutput,
 } from './oip-infer-request.js';
+export type { InferParameters } from './oip-parameters.js';
+export { parseRawRequest } from './oip-raw-request.js';
+export { selectOutputs, type RequestedOutput } from './oip-requested-outputs.js';
 export { renderInferResponse, type InferResponse } from './oip-infer-response.js';
 export { encodeInferResponse, type BinaryMessage } from './oip-binary.js';
 export { binaryValuesOf } from './oip-binary-values.js';
@@ -31,20 +32,22 @@ export {
   type ReplicaFailureKind,
   type ReplicaMetadata,
 } from './ports/replica.js';
-export {
-  isLanguageReplica,
-  type LanguageAnswer,
-  type LanguagePath,
-  type LanguageReplica,
-} from './ports/language-replica.js';
+export type { LanguageAnswer, LanguagePath, LanguageReplica } from './ports/language-replica.js';
 export { OipReplica, type OipReplicaSettings } from './adapters/oip/oip-replica.js';
 export { OpenAiReplica, type OpenAiReplicaSettings } from './adapters/openai/openai-replica.js';
+export { remoteSpawner } from './replica-remote-process.js';
+export { RemoteConnections } from './remote-connections.js';
+export { headerName, headerValue } from './manifest-settings.js';
+export { SecretHeaders, type SecretHeaderView } from './secret-headers.js';
+export { SecretHeaderRing } from './secret-header-ring.js';
 export { replicaOpener } from './replica-opener.js';
 export { spawnByFormat, type ReplicaSpawners } from './replica-spawners.js';
 export type { FolderAccess } from './artifact-folder.js';
 export { ArtifactStore, type ArtifactStoreSettings } from './artifact-store.js';
 export { ModelRegistry, type ModelVersionView, type Registration } from './model-registry.js';
 export { ReplicaSupervisor, type ReplicaSupervisorSettings } from './replica-supervisor.js';
+export { PythonEnvironments } from './python-environment.js';
+export { pythonServerSpawner } from './python-spawner.js';
 export {
   modelServerSpawner,
   type ReplicaLaunch,
@@ -64,6 +67,8 @@ export {
 export type { LanguageAsk, LanguageExchange } from './language-exchange.js';
 export { LanguageMetrics } from './language-metrics.js';
 export { LanguageService, type LanguageServiceSettings } from './language-service.js';
+export type { QuarantinedInput } from './quarantine.js';
+export { QuarantineLedger } from './quarantine-ledger.js';
 export { OutcomeCounters, type OutcomeCountersSettings } from './outcome-counters.js';
 export { RecordSpool, type RecordSpoolSettings } from './record-spool.js';
 export type { OpenReplica } from './inference-service-lanes.js';
@@ -72,4 +77,6 @@ export type { RequestRecord } from './request-record.js';
 export { RequestRecorder, type RequestRecorderSettings } from './request-recorder.js';
 export { pinnedArm, type LiveArm, type LiveEndpoint, type ServedVersion } from './route-table.js';
 export type { LiveReplicas, ServingSnapshot } from './serving-state-tables.js';
+export { EndpointLoading, type EndpointLoadingSettings, type LoadWish } from './endpoints-loading.js';
+export { ServingStatistics, type DurationSum, type VersionStatistics } from './version-statistics.js';
 export { ServingState, type ServingStateSettings } from './serving-state.js';

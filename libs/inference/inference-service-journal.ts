@@ -1,7 +1,7 @@
 import { isName, type Clock, type ErrorCode, type SluiceError } from '#libs/kernel';
 import type { Logger } from '#libs/platform';
 import type { Span } from '@opentelemetry/api';
-import type { BatchAnswer } from './batcher-queue.js';
+import type { BatchAnswer } from './batcher-request.js';
 import type { ArmLane, InferAsk, InferOutcome } from './inference-service.js';
 import { answerTraceparent, endInferSpan } from './inference-service-trace.js';
 import type { Outcome } from './outcome-counters.js';
@@ -30,6 +30,8 @@ export interface EndedRequest {
   bytesOut: number;
   queueMs: number;
   modelMs: number;
+  /** The answer was stored, and no model ran for it. */
+  isCached?: boolean;
   language?: LanguageUse | undefined;
 }
 
@@ -48,9 +50,10 @@ export class InferenceJournal {
     const payloadBytes = payload === undefined ? 0 : ask.protocol.bytesOf(payload);
     const traceparent = answerTraceparent(span, ask.traceparent, ask.requestId);
     const { queueMs, modelMs } = answer ?? notRun;
-    this.write({ ...ended, bytesOut: payloadBytes, queueMs, modelMs });
+    const isCached = answer?.isCached === true;
+    this.write({ ...ended, bytesOut: payloadBytes, queueMs, modelMs, isCached });
     const arm = armLane?.arm;
-    return { payload, payloadBytes, error, version: arm?.version.version, arm: arm?.name, traceparent };
+    return { payload, payloadBytes, error, version: arm?.version.version, arm: arm?.name, traceparent, isCached };
   }
 
   write(ended: EndedRequest): void {
@@ -58,8 +61,9 @@ export class InferenceJournal {
     const totalMs = this.clock.monotonicMs() - ended.startedMs;
     const endedMs = Date.now();
     const arm = armLane?.arm;
-    const outcome = error === undefined ? 'ok' : outcomeOf(error);
+    const outcome = error !== undefined ? outcomeOf(error) : ended.isCached === true ? 'cached' : 'ok';
     armLane?.counter.count(outcome, totalMs, Math.floor(endedMs / 1_000));
+    armLane?.lane.statistics.ended(error === undefined, totalMs, endedMs);
     this.recorder.record(recordOf(ended, outcome, totalMs, endedMs - Math.round(totalMs)));
     if (error !== undefined && error.status >= 500) this.logFailure(error, ask, arm?.version.key);
     if (span === undefined) return;
@@ -125,8 +129,9 @@ function noArm(endpoint: string): {
 
 const overload: ReadonlySet<ErrorCode> = new Set([
   'SLU_INFERENCE_QUEUE_FULL',
-  'SLU_INFERENCE_DRAINING',
+  'SLU_INFERENCE_OVERUSE',
   'SLU_INFERENCE_BUSY',
+  'SLU_INFERENCE_DRAINING',
 ]);
 
 /** Whose making a failure is. A version without a ready replica is the arm's failure: its traffic is not answered. */

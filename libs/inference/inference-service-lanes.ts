@@ -3,10 +3,14 @@ import type { Logger } from '#libs/platform';
 import type { Tracer } from '@opentelemetry/api';
 import { BatchTracing } from './batcher-trace.js';
 import { Batcher } from './batcher.js';
+import type { Quarantine } from './quarantine.js';
 import { ReplicaPool, type ReplicaPlace } from './replica-pool.js';
 import type { Replica } from './ports/replica.js';
+import { ResponseCache } from './response-cache.js';
 import type { ServedVersion } from './route-table.js';
+import { schedulingRules, type SchedulingRules } from './scheduling-rules.js';
 import type { ServingSnapshot } from './serving-state-tables.js';
+import { ServingStatistics, type VersionStatistics } from './version-statistics.js';
 
 /** Opens the connection to a replica of a version; it does not have to answer yet. */
 export type OpenReplica = (place: ReplicaPlace, version: ServedVersion) => Replica;
@@ -16,8 +20,12 @@ export interface LaneSettings {
   clock: Clock;
   log: Logger;
   tracer?: Tracer | undefined;
+  random?: (() => number) | undefined;
+  quarantine: Quarantine;
   runsPerReplica?: number;
+  /** For versions whose manifests say nothing else. */
   maxQueuedRequests: number;
+  timeoutMs: number;
   maxQueuedBytes: number;
   replicaWaitMs: number;
 }
@@ -25,14 +33,19 @@ export interface LaneSettings {
 /** What serves one version: its replicas and the batcher before them. */
 export interface VersionLane {
   readonly version: ServedVersion;
+  readonly rules: SchedulingRules;
   readonly pool: ReplicaPool;
   readonly batcher: Batcher;
+  readonly statistics: VersionStatistics;
+  /** Only where the manifest asks for one. */
+  readonly cache: ResponseCache | undefined;
 }
 
 const sweepEveryMs = 50;
 
 /** One lane for each version that has, or shall have, replicas or traffic. */
 export class VersionLanes implements AsyncDisposable {
+  readonly statistics = new ServingStatistics();
   private readonly lanes = new Map<string, VersionLane>();
   private readonly closing = new Set<Promise<void>>();
   // One timer for all time limits of all requests.
@@ -83,30 +96,37 @@ export class VersionLanes implements AsyncDisposable {
   }
 
   private open(version: ServedVersion): VersionLane {
-    const { open, clock, log, tracer, runsPerReplica, maxQueuedRequests, maxQueuedBytes, replicaWaitMs } =
+    const { open, clock, log, tracer, random, runsPerReplica, quarantine, maxQueuedBytes, replicaWaitMs } =
       this.settings;
+    const rules = schedulingRules(version, this.settings);
     const onRoom = (): void => lane.batcher.dispatchSoon();
     const pool = new ReplicaPool({
       open: (place) => open(place, version),
       log,
       clock,
+      random,
       onRoom,
       ...(runsPerReplica === undefined ? {} : { runsPerReplica }),
     });
-    const tracing = tracer === undefined ? undefined : new BatchTracing(tracer, version.key);
-    const { maxBatchRows } = version;
+    const statistics = this.statistics.of(version.key);
     const batcher = new Batcher({
       version: version.version,
-      maxBatchRows,
+      rules,
       pool,
       clock,
       log,
-      tracing,
-      maxQueuedRequests,
+      tracing: tracer === undefined ? undefined : new BatchTracing(tracer, version.key),
+      statistics,
       maxQueuedBytes,
       replicaWaitMs,
+      onAlone: (request, hasKilled) => quarantine.judge(version, request.inputs, hasKilled),
     });
-    const lane: VersionLane = { version, pool, batcher };
+    const { responseCache } = version.settings;
+    const cache =
+      responseCache === undefined
+        ? undefined
+        : new ResponseCache(version.contentDigest, responseCache, { clock, statistics });
+    const lane: VersionLane = { version, rules, pool, batcher, statistics, cache };
     return lane;
   }
 

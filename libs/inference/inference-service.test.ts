@@ -162,7 +162,7 @@ it('counts a failure of the model against its arm, and records but does not coun
   expect(mistaken).toMatchObject({ arm: 'candidate', error: { code: 'SLU_INFERENCE_INPUT' } });
   expect(unknown.error?.code).toBe('SLU_ENDPOINT_UNKNOWN');
   expect([...served.counters.totals].map(({ outcomes }) => outcomes)).toEqual([
-    { ok: 1, caller: 1, model: 1, overload: 0 },
+    { ok: 1, cached: 0, caller: 1, model: 1, overload: 0 },
   ]);
   expect(served.records.map(({ status, errorCode, endpoint }) => [status, errorCode, endpoint]).sort()).toEqual([
     [200, undefined, 'tone'],
@@ -252,4 +252,35 @@ it('traces a sampled request through its batch to the replica, and spends no spa
   expect(served.records.filter((record) => record.traceId !== undefined).map((record) => record.traceId)).toEqual([
     traceId,
   ]);
+});
+
+it('counts requests, rows, runs and their times for the statistics of the protocol, exactly', async () => {
+  await using db = await freshDatabase();
+  await using served = await serve(db, { random: () => 0.9, ticks: 3 });
+  // Together they are one run of six rows; alone, one of three; the last two fail before a run and in it.
+  await Promise.all([served.ask([1]), served.ask([2, 3]), served.ask([4, 5, 6])]);
+  await served.ask([7, 8, 9]);
+  await served.ask('text');
+  await served.ask([-1]);
+  const found = served.service.statistics.find('tone/1')!;
+  expect(found).toMatchObject({
+    inferenceCount: 9,
+    executionCount: 2,
+    success: { count: 4 },
+    fail: { count: 2 },
+    queue: { count: 4 },
+    computeInput: { count: 4 },
+    computeInfer: { count: 4 },
+    computeOutput: { count: 4 },
+  });
+  expect([...found.batches].map(([rows, { computeInfer }]) => [rows, computeInfer.count])).toEqual([
+    [6, 1],
+    [3, 1],
+  ]);
+  const parts = [found.queue, found.computeInput, found.computeInfer, found.computeOutput];
+  const sum = parts.reduce((ms, part) => ms + part.ms, 0);
+  expect(sum).toBeGreaterThan(0);
+  expect(sum).toBeLessThanOrEqual(found.success.ms);
+  expect(Date.now() - found.lastInferenceMs).toBeLessThan(60_000);
+  expect(served.service.statistics.find('tone/2')).toMatchObject({ inferenceCount: 0, lastInferenceMs: 0 });
 });

@@ -11,15 +11,20 @@ import type { Logger } from '#libs/platform';
 import type { Span, Tracer } from '@opentelemetry/api';
 import { chooseArm } from './arm-choice.js';
 import type { CallerPresence } from './batcher-caller.js';
-import { plainKey, type BatchAnswer } from './batcher-queue.js';
+import { plainKey, type BatchAnswer, type BatchRequest } from './batcher-request.js';
+import type { Batcher } from './batcher.js';
 import { VersionLanes, type OpenReplica, type VersionLane } from './inference-service-lanes.js';
 import { InferenceJournal } from './inference-service-journal.js';
 import { beginInferSpan } from './inference-service-trace.js';
 import type { ArmCounter, OutcomeCounters } from './outcome-counters.js';
+import { Quarantine } from './quarantine.js';
 import type { RequestRecorder } from './request-recorder.js';
+import type { ResponseCache } from './response-cache.js';
 import type { LiveArm, ServedVersion } from './route-table.js';
+import { priorityOf, timeoutOf } from './scheduling-rules.js';
 import type { ServingState } from './serving-state.js';
 import { stackKey, type Tensor } from './tensor.js';
+import type { ServingStatistics } from './version-statistics.js';
 
 /** What the service needs of a request; a protocol's own view of it may hold more. */
 export interface AskedInference {
@@ -50,6 +55,8 @@ export interface InferAsk<Payload = string> {
   requestId: string;
   stickyKey?: string | undefined;
   keyId?: string | undefined;
+  /** Whose share of the version the request takes; the key stands for it where it is left out. */
+  tenant?: string | undefined;
   traceparent?: string | undefined;
   caller?: CallerPresence | undefined;
 }
@@ -63,6 +70,8 @@ export interface InferOutcome<Payload = string> {
   version: string | undefined;
   arm: string | undefined;
   traceparent: string;
+  /** The answer was stored, and no model ran for it. */
+  isCached?: boolean;
 }
 
 export interface InferenceSettings {
@@ -80,6 +89,8 @@ export interface InferenceSettings {
   maxQueuedRequests?: number;
   maxQueuedBytes?: number;
   replicaWaitMs?: number;
+  /** Left out: what one process learns about inputs that kill replicas stays in it. */
+  quarantine?: Quarantine | undefined;
 }
 
 /** What decides to which arm a request goes. */
@@ -105,9 +116,9 @@ const drainRetrySeconds = 2;
 /** The way of one request: endpoint, route, arm, tensors, batch, answer, count and record. */
 export class InferenceService implements AsyncDisposable {
   readonly lanes: VersionLanes;
+  readonly quarantine: Quarantine;
   private readonly clock: Clock;
   private readonly random: () => number;
-  private readonly timeoutMs: number;
   private readonly armLanes = new WeakMap<LiveArm, ArmLane>();
   private readonly stopFollowing: () => void;
   private readonly journal: InferenceJournal;
@@ -118,13 +129,16 @@ export class InferenceService implements AsyncDisposable {
   constructor(private readonly settings: InferenceSettings) {
     this.clock = settings.clock ?? systemClock;
     this.random = settings.random ?? Math.random;
-    this.timeoutMs = settings.timeoutMs ?? defaultTimeoutMs;
+    this.quarantine = settings.quarantine ?? new Quarantine({ clock: this.clock, log: settings.log });
     const { openReplica: open, log, tracer, runsPerReplica } = settings;
     this.lanes = new VersionLanes({
       open,
       log,
       tracer,
       clock: this.clock,
+      random: this.random,
+      quarantine: this.quarantine,
+      timeoutMs: settings.timeoutMs ?? defaultTimeoutMs,
       maxQueuedRequests: settings.maxQueuedRequests ?? 2_048,
       maxQueuedBytes: settings.maxQueuedBytes ?? mebibytes(64),
       replicaWaitMs: settings.replicaWaitMs ?? defaultReplicaWaitMs,
@@ -135,9 +149,18 @@ export class InferenceService implements AsyncDisposable {
     this.lanes.follow(settings.state.snapshot);
   }
 
+  get statistics(): ServingStatistics {
+    return this.lanes.statistics;
+  }
+
   /** Can requests be answered: the state is known, and each version with traffic has a replica that answered. */
   get isReady(): boolean {
     return !this.isDraining && this.settings.state.isSettled((key) => this.lanes.find(key)?.pool.hasAnswered ?? false);
+  }
+
+  /** By the clock that queues go by. */
+  nowMs(): number {
+    return this.clock.monotonicMs();
   }
 
   hasReadyReplica(versionKey: string): boolean {
@@ -188,21 +211,36 @@ export class InferenceService implements AsyncDisposable {
   private submit(
     ask: InferAsk<unknown>,
     lane: VersionLane,
-    { inputs, timeoutMs = this.timeoutMs }: AskedInference,
+    asked: AskedInference,
     rows: number,
     span: Span | undefined,
   ): Promise<BatchAnswer> {
-    const { version, batcher } = lane;
-    return batcher.submit({
+    const { version, rules, batcher, cache } = lane;
+    const { inputs } = asked;
+    const request: BatchRequest = {
       endpoint: ask.endpoint,
+      tenant: ask.tenant ?? ask.keyId ?? '',
+      priority: priorityOf(rules, version, asked.priority),
       inputs,
       rows,
       bytes: ask.bytesIn,
-      timeoutMs: Math.min(timeoutMs, this.timeoutMs),
+      timeoutMs: timeoutOf(rules, asked.timeoutMs),
       stackKey: !version.isStackable ? undefined : version.hasFreeSizes ? stackKey(inputs) : plainKey,
       caller: ask.caller,
       span,
-    });
+    };
+    this.quarantine.check(version, inputs);
+    return cache === undefined ? batcher.submit(request) : this.throughCache(cache, batcher, request);
+  }
+
+  private async throughCache(cache: ResponseCache, batcher: Batcher, request: BatchRequest): Promise<BatchAnswer> {
+    const startedMs = this.clock.monotonicMs();
+    const key = cache.keyOf(request.tenant, request.inputs);
+    const stored = cache.get(key, startedMs);
+    if (stored !== undefined) return { outputs: stored, queueMs: 0, modelMs: 0, isCached: true };
+    const answer = await batcher.submit(request);
+    cache.put(key, answer.outputs);
+    return answer;
   }
 
   /** @throws SLU_ENDPOINT_UNKNOWN, SLU_MODEL_VERSION_UNKNOWN, SLU_INFERENCE_NOT_READY, SLU_INFERENCE_DRAINING */

@@ -35,7 +35,6 @@ export interface LanguageAsk {
 /** What an exchange needs of the service around it. */
 export interface ExchangeSurroundings {
   nowMs(): number;
-  random(): number;
   timeoutMs: number;
   callsPerReplica: number;
   replicaWaitMs: number;
@@ -78,6 +77,7 @@ export class LanguageExchange implements Abandonable {
   private reading: Reading | undefined;
   private usage: TokenUsage | undefined;
   private hasHandedOut = false;
+  private isRetry = false;
   private isEnded = false;
   private failure: SluiceError | undefined;
   private queueMs = 0;
@@ -154,7 +154,7 @@ export class LanguageExchange implements Abandonable {
       return await work();
     } catch (cause) {
       // Ended from outside meanwhile: that is the reason, and not what it looked like from here.
-      const error = this.failure ?? attemptFailureOf(cause, this.surroundings.timeoutMs).error;
+      const error = this.failure ?? this.attemptFailureOf(cause).error;
       this.fail(error);
       throw error;
     }
@@ -165,19 +165,20 @@ export class LanguageExchange implements Abandonable {
     try {
       return await work();
     } catch (cause) {
-      const failure = attemptFailureOf(cause, this.surroundings.timeoutMs);
+      const failure = this.attemptFailureOf(cause);
       const tried = this.member;
       this.release(failure.remedy === 'lost');
       if (this.isEnded || failure.remedy === 'none') throw failure;
-      const other = this.armLane!.lane.pool.claimShared(this.limit, this.surroundings.random, tried);
+      const other = this.armLane!.lane.pool.claimShared(this.surroundings.callsPerReplica, tried);
       // One that is overloaded is so a moment later; one that is lost comes back, or a new one does.
       if (other === undefined && failure.remedy === 'elsewhere') throw failure;
       this.member = other;
+      this.isRetry = true;
     }
     try {
       return await work();
     } catch (cause) {
-      const failure = attemptFailureOf(cause, this.surroundings.timeoutMs);
+      const failure = this.attemptFailureOf(cause);
       this.release(failure.remedy === 'lost');
       throw failure;
     }
@@ -191,7 +192,8 @@ export class LanguageExchange implements Abandonable {
     const limitMs = this.armLane!.arm.version.settings.remote?.timeoutMs ?? surroundings.timeoutMs;
     const timeoutMs = Math.max(1, Math.min(limitMs, this.startedMs + surroundings.timeoutMs - surroundings.nowMs()));
     const { signal } = this.abort;
-    const call = { timeoutMs, signal, traceparent: this.span === undefined ? ask.traceparent : this.traceparent };
+    const traceparent = this.span === undefined ? ask.traceparent : this.traceparent;
+    const call = { timeoutMs, signal, traceparent, isRetry: this.isRetry };
     const answer = await member.replica.converse(ask.path, (this.sent ??= requestBody(ask)), call);
     this.lastProgressMs = surroundings.nowMs();
     if (answer.status !== 200) throw await refusalOf(answer, ask.endpoint);
@@ -260,7 +262,7 @@ export class LanguageExchange implements Abandonable {
     const { pool } = this.armLane!.lane;
     const waitedFromMs = surroundings.nowMs();
     for (;;) {
-      const member = pool.claimShared(this.limit, surroundings.random);
+      const member = pool.claimShared(this.surroundings.callsPerReplica);
       if (member !== undefined) {
         this.queueMs += surroundings.nowMs() - waitedFromMs;
         return member;
@@ -277,10 +279,6 @@ export class LanguageExchange implements Abandonable {
       await new Promise((resolve) => setTimeout(resolve, lookEveryMs));
       if (this.failure !== undefined) throw this.failure;
     }
-  }
-
-  private get limit(): number {
-    return this.armLane?.arm.version.settings.remote?.maxConcurrency ?? this.surroundings.callsPerReplica;
   }
 
   private release(isLost: boolean): void {
@@ -304,6 +302,10 @@ export class LanguageExchange implements Abandonable {
 
   private upstream(problem: string): SluiceError {
     return sluiceError('SLU_INFERENCE_UPSTREAM', { endpoint: this.ask.endpoint, problem });
+  }
+
+  private attemptFailureOf(cause: unknown): AttemptFailure {
+    return attemptFailureOf(cause, this.ask.endpoint, this.surroundings.timeoutMs);
   }
 
   /** Its end came by the protocol of the connection, so the replica is well; its answer is not. */

@@ -57,19 +57,28 @@ export async function refusalOf(answer: LanguageAnswer, endpoint: string): Promi
 }
 
 /** What a failure on the way means. */
-export function attemptFailureOf(failure: unknown, timeoutMs: number): AttemptFailure {
+export function attemptFailureOf(failure: unknown, endpoint: string, timeoutMs: number): AttemptFailure {
   if (failure instanceof AttemptFailure) return failure;
   if (failure instanceof ReplicaFailure) {
     switch (failure.kind) {
       case 'lost':
         return new AttemptFailure(sluiceError('SLU_INFERENCE_REPLICA_LOST', {}, { cause: failure }), 'lost');
+      case 'overload': {
+        const retryAfterSeconds = Math.max(1, Math.ceil(failure.retryAfterSeconds ?? defaultRetryAfterSeconds));
+        const more = { cause: failure, retryAfterSeconds };
+        return new AttemptFailure(
+          sluiceError('SLU_INFERENCE_BUSY', { endpoint, retryAfterSeconds }, more),
+          'elsewhere',
+        );
+      }
       case 'timeout': {
         const seconds = Math.round(timeoutMs / 1_000);
         return new AttemptFailure(sluiceError('SLU_INFERENCE_TIMEOUT', { seconds }, { cause: failure }), 'none');
       }
       case 'model': {
         const problem = failure.message.slice(0, longestProblem);
-        return new AttemptFailure(sluiceError('SLU_INFERENCE_MODEL_FAILED', { problem }, { cause: failure }), 'none');
+        const code = failure.blame === 'replica' ? 'SLU_INFERENCE_UPSTREAM' : 'SLU_INFERENCE_MODEL_FAILED';
+        return new AttemptFailure(sluiceError(code, { endpoint, problem }, { cause: failure }), 'none');
       }
     }
   }

@@ -17,7 +17,7 @@ export class LanguageMetrics {
   private readonly firstToken: Histogram;
   private readonly perToken: Histogram;
 
-  constructor(meter: Meter) {
+  constructor(private readonly meter: Meter) {
     const histogram = (
       name: string,
       unit: string,
@@ -38,6 +38,15 @@ export class LanguageMetrics {
       perTokenBuckets,
       'Time per token after the first one, of streamed answers',
     );
+  }
+
+  /** Shows how many requests have no end yet; read when somebody scrapes. */
+  watch(service: { readonly inFlight: number }): void {
+    this.meter
+      .createObservableGauge('sluice_inference_language_requests_in_flight', {
+        description: 'Requests to language models without an end yet, open streams included',
+      })
+      .addCallback((result) => result.observe(service.inFlight));
   }
 
   record(

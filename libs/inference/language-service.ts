@@ -22,7 +22,6 @@ export interface LanguageServiceSettings {
   metrics?: LanguageMetrics | undefined;
   tracer?: Tracer | undefined;
   clock?: Clock;
-  random?: () => number;
   /** Until the answer begins. */
   timeoutMs?: number;
   /** How long an answer that has begun may rest. */
@@ -58,7 +57,6 @@ export class LanguageService implements AsyncDisposable {
     this.journal = new InferenceJournal(settings.recorder, settings.log, clock);
     this.surroundings = {
       nowMs: () => clock.monotonicMs(),
-      random: settings.random ?? Math.random,
       timeoutMs: settings.timeoutMs ?? defaultTimeoutMs,
       callsPerReplica: settings.callsPerReplica ?? defaultCallsPerReplica,
       replicaWaitMs: settings.replicaWaitMs ?? defaultReplicaWaitMs,
@@ -68,6 +66,7 @@ export class LanguageService implements AsyncDisposable {
     const idleMs = settings.idleMs ?? defaultIdleMs;
     this.sweeper = setInterval(() => this.sweep(idleMs), sweepEveryMs);
     this.sweeper.unref();
+    settings.metrics?.watch(this);
   }
 
   get inFlight(): number {

@@ -1,5 +1,6 @@
 import { namePattern } from '#libs/kernel';
 import { z } from 'zod';
+import { addressProblem, canonicalAddress } from './remote-address.js';
 
 /** How many replicas a version gets when nobody says otherwise, and what each may take. */
 export const instancesSchema = z.strictObject({
@@ -24,24 +25,40 @@ export const onnxSettingsSchema = z.strictObject({
   interOpThreads: z.int().min(1).max(256).optional(),
 });
 
+/** Rows of a batch when the manifest says nothing. */
+export const defaultMaxBatchRows = 64;
+
 /**
  * Dynamic batching. Without a delay a batch leaves as soon as a replica is free. With one, a batch that has none of the
  * preferred sizes waits for more rows, at most so long after its first request came.
  */
-export const batchingSchema = z.strictObject({
-  maxBatchRows: z.int().min(1).max(4_096).optional(),
-  preferredRows: z.array(z.int().min(1).max(4_096)).min(1).max(16).optional(),
-  maxDelayMs: z.number().min(0).max(10_000).optional(),
-});
+export const batchingSchema = z
+  .strictObject({
+    maxBatchRows: z.int().min(1).max(4_096).optional(),
+    preferredRows: z.array(z.int().min(1).max(4_096)).min(1).max(16).optional(),
+    maxDelayMs: z.number().min(0).max(10_000).optional(),
+  })
+  .refine(
+    ({ maxBatchRows = defaultMaxBatchRows, preferredRows = [] }) => preferredRows.every((rows) => rows <= maxBatchRows),
+    {
+      path: ['preferredRows'],
+      message: `has a size above maxBatchRows (${defaultMaxBatchRows} when it is left out), which no batch can reach`,
+    },
+  );
 
 /** Priority 1 is the most urgent; 0, or none, means `defaultPriority`. As in Triton's `dynamic_batching`. */
-export const queueSchema = z.strictObject({
-  maxRequests: z.int().min(1).max(100_000).optional(),
-  priorityLevels: z.int().min(1).max(100).optional(),
-  defaultPriority: z.int().min(1).max(100).optional(),
-  /** For requests that state no timeout of their own. */
-  defaultTimeoutMs: z.int().min(1).max(3_600_000).optional(),
-});
+export const queueSchema = z
+  .strictObject({
+    maxRequests: z.int().min(1).max(100_000).optional(),
+    priorityLevels: z.int().min(1).max(100).optional(),
+    defaultPriority: z.int().min(1).max(100).optional(),
+    /** For requests that state no timeout of their own. */
+    defaultTimeoutMs: z.int().min(1).max(3_600_000).optional(),
+  })
+  .refine(({ priorityLevels = 1, defaultPriority = 1 }) => defaultPriority <= priorityLevels, {
+    path: ['defaultPriority'],
+    message: 'is above priorityLevels (1 when it is left out)',
+  });
 
 /** Equal inputs of one tenant to one version get the stored answer. Off unless it stands here. */
 export const responseCacheSchema = z.strictObject({
@@ -63,11 +80,43 @@ export const languageSchema = z.strictObject({
   defaultMaxTokens: z.int().min(1).max(1_048_576).optional(),
 });
 
-const headerName = z.string().regex(/^[a-z0-9-]{1,64}$/, 'must be a lower-case header name');
+/** What makes a request one: never another's to set. */
+const ownHeaders: ReadonlySet<string> = new Set([
+  'connection',
+  'content-encoding',
+  'content-length',
+  'content-type',
+  'expect',
+  'host',
+  'inference-header-content-length',
+  'keep-alive',
+  'te',
+  'traceparent',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+]);
+
+export const headerName = z
+  .string()
+  .regex(/^[a-z0-9-]{1,64}$/, 'must be a lower-case header name')
+  .refine((name) => !ownHeaders.has(name), 'is set by Sluice itself');
+
+/** Printable ASCII without blanks around it: what every HTTP server reads the same. */
+export const headerValue = z
+  .string()
+  .max(4_096)
+  .regex(/^[!-~]([ -~\t]*[!-~])?$/, 'must be printable ASCII, without blanks around it');
 
 const remoteTarget = z.strictObject({
   /** `http(s)://host:port`, with a path in front where the server has one. */
-  url: z.url({ protocol: /^https?$/ }),
+  url: z
+    .string()
+    .max(2_048)
+    .superRefine((url, ctx) => {
+      const problem = addressProblem(url);
+      if (problem !== undefined) ctx.addIssue({ code: 'custom', message: problem });
+    }),
   /** The model's name there, when it differs. */
   model: z.string().min(1).max(256).optional(),
   version: z.string().min(1).max(64).optional(),
@@ -76,9 +125,31 @@ const remoteTarget = z.strictObject({
 /** A model that runs on other servers. Each target is one replica. */
 export const remoteSchema = z.strictObject({
   protocol: z.enum(['oip', 'tf-serving', 'openai']),
-  targets: z.array(remoteTarget).min(1).max(64),
+  targets: z
+    .array(remoteTarget)
+    .min(1)
+    .max(64)
+    .superRefine((targets, ctx) => {
+      const seen = new Set<string>();
+      for (const [index, { url }] of targets.entries()) {
+        if (addressProblem(url) !== undefined) continue;
+        const address = canonicalAddress(url);
+        const message = 'is named twice: raise maxConcurrency for more calls to one server';
+        if (seen.has(address)) ctx.addIssue({ code: 'custom', path: [index, 'url'], message });
+        seen.add(address);
+      }
+    }),
+  /** Only with `tf-serving`. */
+  tfServing: z
+    .strictObject({
+      /** `columns` sends each input whole, `rows` each row with its inputs, as KServe's V1 protocol wants it. */
+      form: z.enum(['columns', 'rows']).optional(),
+      /** The server takes `serving_default` when left out. */
+      signature: z.string().min(1).max(256).optional(),
+    })
+    .optional(),
   /** Sent with each request, as they stand. */
-  headers: z.record(headerName, z.string().max(4_096)).optional(),
+  headers: z.record(headerName, headerValue).optional(),
   /** Names of headers whose values are kept sealed, apart from the manifest. */
   secretHeaders: z.array(headerName).max(16).optional(),
   timeoutMs: z.int().min(1).max(3_600_000).optional(),

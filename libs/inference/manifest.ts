@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { namePattern, versionPattern } from '#libs/kernel';
 import { z } from 'zod';
+import { isCarried } from './adapters/tf-serving/tf-serving-values.js';
 import { datatypeNames } from './datatype.js';
 import { languageSignatures } from './language-signature.js';
 import {
@@ -59,7 +60,8 @@ const statedManifest = z.strictObject({
   description: z.string().max(2_000).optional(),
   files: z
     .array(z.strictObject({ path: z.string().min(1).max(512), sha256: sha256Hex, bytes: z.int().min(0).optional() }))
-    .max(1_000),
+    .max(1_000)
+    .default([]),
   /** Language models may leave both out: theirs are always the same. */
   inputs: z.array(tensorSpec).min(1).max(256).optional(),
   outputs: z.array(tensorSpec).min(1).max(256).optional(),
@@ -106,6 +108,21 @@ export function taskOf({ task, format, remote }: Pick<StatedManifest, 'task' | '
   return format === 'gguf' || remote?.protocol === 'openai' ? 'text-generation' : 'tensors';
 }
 
+/** What the section's own schema cannot see. */
+function remoteProblem(stated: StatedManifest, remote: NonNullable<StatedManifest['remote']>): string | undefined {
+  if (stated.files.length > 0) return 'runs elsewhere, so the version has no files: leave files empty';
+  const { protocol, headers = {}, secretHeaders = [] } = remote;
+  const twice = secretHeaders.find(
+    (name, index) => Object.hasOwn(headers, name) || secretHeaders.indexOf(name) < index,
+  );
+  if (twice !== undefined) return `header ${twice} is named twice`;
+  if (protocol === 'openai' && taskOf(stated) === 'tensors') return 'protocol openai serves no tensors: leave task out';
+  if (protocol !== 'openai' && taskOf(stated) !== 'tensors') return `protocol ${protocol} serves tensors alone`;
+  if (protocol !== 'tf-serving') return remote.tfServing && 'tfServing stands only beside protocol tf-serving';
+  const foreign = [...(stated.inputs ?? []), ...(stated.outputs ?? [])].find(({ datatype }) => !isCarried(datatype));
+  return foreign && `TensorFlow Serving's REST API carries no ${foreign.datatype}, which tensor ${foreign.name} is`;
+}
+
 export const manifestSchema = statedManifest.transform((stated, ctx): Manifest => {
   const problem = (path: string, message: string): never => {
     ctx.addIssue({ code: 'custom', path: [path], message });
@@ -113,6 +130,8 @@ export const manifestSchema = statedManifest.transform((stated, ctx): Manifest =
   };
   if ((stated.format === 'remote') !== (stated.remote !== undefined))
     return problem('remote', 'stands in manifests of format remote, and in no others');
+  const wrongRemote = stated.remote && remoteProblem(stated, stated.remote);
+  if (wrongRemote !== undefined) return problem('remote', wrongRemote);
   if (stated.format !== 'remote' && stated.files.length === 0) return problem('files', 'must name at least one file');
   const task = taskOf(stated);
   if (task === 'tensors') {

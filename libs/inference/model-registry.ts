@@ -44,6 +44,12 @@ export class ModelRegistry {
     return await this.register(staged, actor, requestId);
   }
 
+  /** @param manifest of a version that has no files, because it runs elsewhere @throws SLU_ARTIFACT_*, SLU_MODEL_CONFLICT */
+  async registerManifest(manifest: unknown, actor: string, requestId?: string): Promise<Registration> {
+    await using staged = await this.store.stageManifest(manifest);
+    return await this.register(staged, actor, requestId);
+  }
+
   /** All versions of all models, the newest of each model first. */
   async list(model?: string): Promise<ModelVersionView[]> {
     const rows = await this.database.read((tx) =>

@@ -4,12 +4,13 @@ import {
   type InferRequest,
   type InferRequestOptions,
   type ModelSignature,
-  type RequestedOutput,
   parseInferRequest,
   readUndeclaredTensors,
 } from './oip-infer-request.js';
 import { type InferResponse, renderResponseHead, renderTensor, renderTensorHead } from './oip-infer-response.js';
 import { badInput } from './oip-json-values.js';
+import type { RequestedOutput } from './oip-requested-outputs.js';
+import { parseWideJson } from './oip-wide-json.js';
 import type { Tensor } from './tensor.js';
 
 /**
@@ -85,9 +86,32 @@ export function decodeInferRequest(
 
 /** @throws SLU_INFERENCE_OUTPUT when the answer is not what the extension says */
 export function decodeInferResponse(headerLength: number, body: Buffer): InferResponse {
-  try {
+  return asOutput(() => {
     const { header, binary } = readMessage(headerLength, body);
     return readResponse(header, binary);
+  });
+}
+
+/** An answer that is wholly JSON. 64-bit integers keep their digits. @throws SLU_INFERENCE_OUTPUT */
+export function decodeJsonInferResponse(body: Buffer): InferResponse {
+  return asOutput(() => {
+    let header: unknown;
+    try {
+      header = parseWideJson(body.toString()).value;
+    } catch (cause) {
+      throw sluiceError(
+        'SLU_INFERENCE_INPUT',
+        { field: 'body', problem: `its ${body.length} bytes are not JSON` },
+        { cause },
+      );
+    }
+    return readResponse(header, Buffer.alloc(0));
+  });
+}
+
+function asOutput(read: () => InferResponse): InferResponse {
+  try {
+    return read();
   } catch (error) {
     if (!isSluiceError(error) || error.code !== 'SLU_INFERENCE_INPUT') throw error;
     throw sluiceError('SLU_INFERENCE_OUTPUT', { problem: error.message }, { cause: error });

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { DatatypeName } from './datatype.js';
-import { parseInferRequest, selectOutputs } from './oip-infer-request.js';
+import { parseInferRequest } from './oip-infer-request.js';
+import { selectOutputs } from './oip-requested-outputs.js';
 import type { TensorSpec } from './tensor.js';
 
 const x: TensorSpec = { name: 'x', datatype: 'FP32', shape: [-1, 2] };
@@ -122,6 +123,13 @@ describe('the values of each datatype', () => {
   });
 });
 
+it('states its priority, and its timeout in microseconds; 0 of either is none, as are marks of no sequence', () => {
+  const scheduled = (parameters: object) => parseInferRequest({ parameters, inputs: [goodX] }, one);
+  expect(scheduled({ priority: 2, timeout: 1_500 })).toMatchObject({ priority: 2, timeoutMs: 1.5 });
+  const none = scheduled({ priority: 0, timeout: 0, sequence_id: 0, sequence_start: false, sequence_end: false });
+  expect([none.priority, none.timeoutMs]).toEqual([undefined, undefined]);
+});
+
 describe('a bad request is refused with its field', () => {
   const parse = (body: unknown) => () => parseInferRequest(body, two);
   const parseOne = (more: object) => () => parseX(more);
@@ -175,7 +183,11 @@ describe('a bad request is refused with its field', () => {
       parseOne({ data: undefined, parameters: { binary_data_size: 8 } }),
       'inputs[0].parameters.binary_data_size: needs the Inference-Header-Content-Length header',
     ],
-    ['shared memory', parseOne({ parameters: { shared_memory_region: 'r' } }), 'shared memory is not supported'],
+    [
+      'shared memory',
+      parseOne({ parameters: { shared_memory_region: 'r' } }),
+      'shared_memory_region: is not supported: the server reads no memory but its own',
+    ],
     [
       'different numbers of rows',
       parse({ inputs: [goodX, { ...goodS, shape: [2], data: ['a', 'b'] }] }),
@@ -192,10 +204,49 @@ describe('a bad request is refused with its field', () => {
       'outputs[1].name: output "y" is asked for twice',
     ],
     ['outputs that are no array', parse({ inputs: [goodX, goodS], outputs: 'y' }), 'outputs: must be an array'],
+    ...[0, -1, 1.5, '2', true, 2 ** 31].map((classification): [string, () => unknown, string] => [
+      `${JSON.stringify(classification)} classes`,
+      parse({ inputs: [goodX, goodS], outputs: [{ name: 'y', parameters: { classification } }] }),
+      'outputs[0].parameters.classification: must be a whole number of classes, at least 1',
+    ]),
     [
-      'classification',
-      parse({ inputs: [goodX, goodS], outputs: [{ name: 'y', parameters: { classification: 2 } }] }),
-      'outputs[0].parameters.classification: is not supported',
+      'classes of texts',
+      parse({ inputs: [goodX, goodS], outputs: [{ name: 's', parameters: { classification: 1 } }] }),
+      'outputs[0].parameters.classification: needs an output of numbers, and this one is BYTES',
+    ],
+    [
+      'an output in shared memory',
+      parse({ inputs: [goodX, goodS], outputs: [{ name: 'y', parameters: { shared_memory_region: 'r' } }] }),
+      'outputs[0].parameters.shared_memory_region: is not supported: the server writes to no memory but its own',
+    ],
+    ...[-1, 0.5, '1', true, NaN].flatMap((value): [string, () => unknown, string][] => [
+      [
+        `a priority of ${JSON.stringify(value)}`,
+        parse({ parameters: { priority: value }, inputs: [goodX, goodS] }),
+        'parameters.priority: must be a whole number, 1 for the most urgent',
+      ],
+      [
+        `a timeout of ${JSON.stringify(value)}`,
+        parse({ parameters: { timeout: value }, inputs: [goodX, goodS] }),
+        'parameters.timeout: must be a whole number of microseconds',
+      ],
+    ]),
+    ...[{ sequence_id: 7 }, { sequence_id: 'a' }, { sequence_start: true }, { sequence_end: true }].map(
+      (parameters): [string, () => unknown, string] => [
+        `a request of a sequence: ${JSON.stringify(parameters)}`,
+        parse({ parameters, inputs: [goodX, goodS] }),
+        `parameters.${Object.keys(parameters)[0]}: is not supported: every request stands alone`,
+      ],
+    ),
+    [
+      'a binary_data_output that is neither true nor false',
+      parse({ parameters: { binary_data_output: 'yes' }, inputs: [goodX, goodS] }),
+      'parameters.binary_data_output: must be true or false',
+    ],
+    [
+      'a binary_data that is neither true nor false',
+      parse({ inputs: [goodX, goodS], outputs: [{ name: 'y', parameters: { binary_data: 1 } }] }),
+      'outputs[0].parameters.binary_data: must be true or false',
     ],
     ['an id that is no string', parse({ id: 7, inputs: [goodX, goodS] }), 'id: must be a string'],
     [

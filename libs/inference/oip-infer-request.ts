@@ -1,14 +1,10 @@
 import { type DatatypeName, datatypes } from './datatype.js';
 import { readBinaryValues } from './oip-binary-values.js';
 import { badInput, readJsonValues } from './oip-json-values.js';
+import { isObject, namesOf, quote, specIndex } from './oip-members.js';
+import { type InferParameters, readParameters, readScheduling } from './oip-parameters.js';
+import { readRequestedOutputs, type RequestedOutput } from './oip-requested-outputs.js';
 import { type Tensor, type TensorSpec, valueCount } from './tensor.js';
-
-export type InferParameters = Readonly<Record<string, string | number | boolean>>;
-
-export interface RequestedOutput {
-  readonly name: string;
-  readonly parameters?: InferParameters | undefined;
-}
 
 /** What a caller asks of a model. `inputs` are complete, checked, and in the model's own order. */
 export interface InferRequest {
@@ -17,6 +13,10 @@ export interface InferRequest {
   /** The outputs to answer with, in this order; undefined asks for all of them. */
   readonly outputs?: RequestedOutput[] | undefined;
   readonly parameters: InferParameters;
+  /** From `parameters.priority`: 1 is the most urgent, 0 the same as none. */
+  readonly priority?: number | undefined;
+  /** From `parameters.timeout`, which is in microseconds. */
+  readonly timeoutMs?: number | undefined;
 }
 
 export interface ModelSignature {
@@ -54,16 +54,8 @@ export function parseInferRequest(
   const parameters = readParameters(body['parameters'], 'parameters');
   const inputs = readInputs(body['inputs'], model.inputs, options);
   const outputs = readRequestedOutputs(body['outputs'], model.outputs);
-  return { id, inputs, outputs, parameters };
-}
-
-/** Puts a model's outputs into the order and the selection that a request asks for. */
-export function selectOutputs(
-  outputs: readonly Tensor[],
-  requested: readonly RequestedOutput[] | undefined,
-): readonly Tensor[] {
-  if (requested === undefined) return outputs;
-  return requested.flatMap(({ name }) => outputs.filter((output) => output.name === name));
+  const { priority, timeoutMs } = readScheduling(parameters);
+  return { id, inputs, outputs, parameters, priority, timeoutMs };
 }
 
 function readInputs(given: unknown, specs: readonly TensorSpec[], options: InferRequestOptions): Tensor[] {
@@ -85,18 +77,6 @@ function readInputs(given: unknown, specs: readonly TensorSpec[], options: Infer
   if (missing >= 0) throw badInput('inputs', `input ${quote(specs[missing]!.name)} is missing`);
   checkRows(inputs as Tensor[], options.maxRows ?? defaultMaxRows);
   return inputs as Tensor[];
-}
-
-/** @param likely where the name is looked for first: most requests follow the model's order */
-function specIndex(name: unknown, specs: readonly TensorSpec[], likely: number, field: string): number {
-  if (typeof name !== 'string') throw badInput(`${field}.name`, 'must be a string');
-  const at = specs[likely]?.name === name ? likely : specs.findIndex((spec) => spec.name === name);
-  if (at < 0)
-    throw badInput(
-      `${field}.name`,
-      `the model has no ${field.startsWith('in') ? 'input' : 'output'} ${quote(name)}; it has ${namesOf(specs)}`,
-    );
-  return at;
 }
 
 function readInput(entry: Record<string, unknown>, spec: TensorSpec, field: string, tail: BinaryTail): Tensor {
@@ -153,7 +133,10 @@ function readValues(
   const parameters =
     entry['parameters'] === undefined ? undefined : readParameters(entry['parameters'], `${field}.parameters`);
   if (parameters?.['shared_memory_region'] !== undefined) {
-    throw badInput(`${field}.parameters.shared_memory_region`, 'shared memory is not supported: send data');
+    throw badInput(
+      `${field}.parameters.shared_memory_region`,
+      'is not supported: the server reads no memory but its own, send data',
+    );
   }
   const size = parameters?.['binary_data_size'];
   if (size === undefined) {
@@ -205,39 +188,6 @@ function checkRows(inputs: readonly Tensor[], maxRows: number): void {
   }
 }
 
-function readRequestedOutputs(given: unknown, specs: readonly TensorSpec[]): RequestedOutput[] | undefined {
-  if (given === undefined) return undefined;
-  if (!Array.isArray(given)) throw badInput('outputs', 'must be an array');
-  if (given.length === 0) return undefined;
-  const seen = new Set<string>();
-  return given.map((entry: unknown, index) => {
-    const field = `outputs[${index}]`;
-    if (!isObject(entry)) throw badInput(field, 'must be an object with a name');
-    const { name } = specs[specIndex(entry['name'], specs, index, field)]!;
-    if (seen.has(name)) throw badInput(`${field}.name`, `output ${quote(name)} is asked for twice`);
-    seen.add(name);
-    const parameters = readParameters(entry['parameters'], `${field}.parameters`);
-    // Passing these over would give an answer of another form than the caller asked for.
-    for (const unsupported of ['classification', 'shared_memory_region']) {
-      if (parameters[unsupported] !== undefined)
-        throw badInput(`${field}.parameters.${unsupported}`, 'is not supported');
-    }
-    return { name, parameters };
-  });
-}
-
-const noParameters: InferParameters = Object.freeze({});
-
-function readParameters(given: unknown, field: string): InferParameters {
-  if (given === undefined) return noParameters;
-  if (!isObject(given)) throw badInput(field, 'must be an object');
-  for (const [key, value] of Object.entries(given)) {
-    if (typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean') continue;
-    throw badInput(`${field}.${key.slice(0, 64)}`, 'must be a string, a number or a boolean');
-  }
-  return given as InferParameters;
-}
-
 /**
  * Reads tensors that no declaration is at hand for: the outputs in a replica's answer.
  * @throws SLU_INFERENCE_INPUT; who asked turns it into the failure that it is for him
@@ -265,15 +215,3 @@ export function readUndeclaredTensors(given: unknown, binary: Buffer | undefined
   tail.end();
   return tensors;
 }
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-const quote = (name: string): string => JSON.stringify(name.length > 80 ? `${name.slice(0, 80)}...` : name);
-
-const namesOf = (specs: readonly TensorSpec[]): string =>
-  specs
-    .slice(0, 10)
-    .map(({ name }) => quote(name))
-    .join(', ') + (specs.length > 10 ? ', ...' : '');

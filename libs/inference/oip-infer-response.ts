@@ -1,5 +1,5 @@
 import { sluiceError } from '#libs/kernel';
-import type { InferParameters } from './oip-infer-request.js';
+import type { InferParameters } from './oip-parameters.js';
 import { bfloatValue, halfValue } from './oip-half-float.js';
 import type { Tensor } from './tensor.js';
 

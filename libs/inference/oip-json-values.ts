@@ -114,7 +114,8 @@ const fillers: Record<NumericDatatype, (values: readonly unknown[], target: neve
 } = {
   FP32: (values, target: Float32Array, offset) => {
     for (let index = 0; index < values.length; index += 1) {
-      const value = values[index];
+      let value = values[index];
+      if (typeof value === 'bigint') value = Number(value);
       if (typeof value !== 'number') return offset + index;
       target[offset + index] = value;
       const stored = target[offset + index]!;
@@ -125,7 +126,8 @@ const fillers: Record<NumericDatatype, (values: readonly unknown[], target: neve
   },
   FP64: (values, target: Float64Array, offset) => {
     for (let index = 0; index < values.length; index += 1) {
-      const value = values[index];
+      let value = values[index];
+      if (typeof value === 'bigint') value = Number(value);
       if (typeof value !== 'number' || value - value !== 0) return offset + index;
       target[offset + index] = value;
     }
@@ -136,16 +138,18 @@ const fillers: Record<NumericDatatype, (values: readonly unknown[], target: neve
   INT64: (values, target: BigInt64Array, offset) => {
     for (let index = 0; index < values.length; index += 1) {
       const value = values[index];
-      if (!Number.isSafeInteger(value)) return offset + index;
-      target[offset + index] = BigInt(value as number);
+      if (Number.isSafeInteger(value)) target[offset + index] = BigInt(value as number);
+      else if (typeof value === 'bigint' && BigInt.asIntN(64, value) === value) target[offset + index] = value;
+      else return offset + index;
     }
     return nothingWrong;
   },
   UINT64: (values, target: BigUint64Array, offset) => {
     for (let index = 0; index < values.length; index += 1) {
       const value = values[index];
-      if (!Number.isSafeInteger(value) || (value as number) < 0) return offset + index;
-      target[offset + index] = BigInt(value as number);
+      if (Number.isSafeInteger(value) && (value as number) >= 0) target[offset + index] = BigInt(value as number);
+      else if (typeof value === 'bigint' && BigInt.asUintN(64, value) === value) target[offset + index] = value;
+      else return offset + index;
     }
     return nothingWrong;
   },

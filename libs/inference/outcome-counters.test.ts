@@ -78,7 +78,7 @@ it('leaves callers mistakes and overload out of the evidence about an arm, but i
   time.second += 1;
   await counters.flush();
   expect(await db.database.query(select)).toEqual([]);
-  expect([...counters.totals][0]?.outcomes).toEqual({ ok: 0, caller: 1, model: 0, overload: 1 });
+  expect([...counters.totals][0]?.outcomes).toEqual({ ok: 0, cached: 0, caller: 1, model: 0, overload: 1 });
 });
 
 it('keeps seconds while PostgreSQL is away and writes them later, each to its own second', async () => {

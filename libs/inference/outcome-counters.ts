@@ -5,8 +5,8 @@ import { randomUUID } from 'node:crypto';
 import { deleteInPortions } from './retention.js';
 import type { LiveArm } from './route-table.js';
 
-/** What became of a request, as the operator counts it. */
-export const outcomes = ['ok', 'caller', 'model', 'overload'] as const;
+/** What became of a request, as the operator counts it. `cached` was answered without the model. */
+export const outcomes = ['ok', 'cached', 'caller', 'model', 'overload'] as const;
 export type Outcome = (typeof outcomes)[number];
 
 /** One complete second of one arm, as stored. */
@@ -67,11 +67,12 @@ export class ArmCounter {
 
   /**
    * Only answers of the model and failures that the arm has to answer for are evidence about it. A caller's mistake or
-   * a full queue would make a bad arm look fast and a good one look broken.
+   * a full queue would make a bad arm look fast and a good one look broken, and a cache that is still empty makes a new
+   * arm look slow.
    */
   count(outcome: Outcome, totalMs: number, nowSecond: number): void {
     this.totals.outcomes[outcome] += 1;
-    if (outcome === 'caller' || outcome === 'overload') return;
+    if (outcome !== 'ok' && outcome !== 'model') return;
     if (nowSecond > this.second) this.close(nowSecond);
     const bucket = latencyBucket(totalMs);
     this.requests += 1;
@@ -180,7 +181,7 @@ export class OutcomeCounters implements AsyncDisposable {
     const key = `${endpoint}\n${arm.name}\n${version}`;
     let totals = this.armTotals.get(key);
     if (totals === undefined) {
-      const none: Record<Outcome, number> = { ok: 0, caller: 0, model: 0, overload: 0 };
+      const none: Record<Outcome, number> = { ok: 0, cached: 0, caller: 0, model: 0, overload: 0 };
       totals = {
         endpoint,
         arm: arm.name,

@@ -1,5 +1,6 @@
+import { secondsToMs, type Clock } from '#libs/kernel';
 import type { Logger } from '#libs/platform';
-import type { Clock } from '#libs/kernel';
+import { systemTimers, type LaneTimers } from './batcher-timers.js';
 import type { Replica } from './ports/replica.js';
 import type { LiveReplicas } from './serving-state-tables.js';
 
@@ -17,6 +18,11 @@ export interface ReplicaPoolSettings {
   /** Runs that one replica may hold at a time when the next one is sent ahead, which hides the way there and back. */
   runsPerReplica?: number;
   probeEveryMs?: number;
+  /** How long a new replica takes to get a full share beside grown ones; enough runs make it grown earlier. */
+  rampMs?: number;
+  rampRuns?: number;
+  random?: (() => number) | undefined;
+  timers?: LaneTimers | undefined;
   /** Called when there may be room for work that there was not before. */
   onRoom: () => void;
 }
@@ -26,6 +32,10 @@ export type Claim = 'idle' | 'ahead' | 'alone';
 
 const defaultRunsPerReplica = 2;
 const defaultProbeEveryMs = 250;
+const defaultRampMs = secondsToMs(5);
+const defaultRampRuns = 50;
+/** What a replica gets in its first moment: enough to warm up on, too little to be felt. */
+const firstShare = 0.1;
 
 /** One replica as this process sees it. */
 export class PooledReplica {
@@ -38,7 +48,12 @@ export class PooledReplica {
   isLeaving = false;
   /** A run that may kill its replica has it for itself. */
   isTakenAlone = false;
-  probeTimer: NodeJS.Timeout | undefined;
+  /** When it last came up, and how many runs it was given since. */
+  upSinceMs = 0;
+  runs = 0;
+  /** It gets a full share. */
+  isGrown = false;
+  callOffProbe: (() => void) | undefined;
 
   constructor(readonly replica: Replica) {}
 
@@ -47,7 +62,11 @@ export class PooledReplica {
   }
 }
 
-/** The replicas of one version: in step with the serving state, least busy first, lost ones out until they answer again. */
+/**
+ * The replicas of one version: in step with the serving state, the less busy of two first, lost ones out until they answer
+ * again. Two random ones and no survey of all (Mitzenmacher: "The Power of Two Choices in Randomized Load Balancing",
+ * IEEE TPDS 2001): several API processes that each see only their own runs do not all fall upon the same replica.
+ */
 export class ReplicaPool implements AsyncDisposable {
   private readonly members = new Map<string, PooledReplica>();
   private readonly unfinished = new Set<Promise<void>>();
@@ -92,37 +111,56 @@ export class ReplicaPool implements AsyncDisposable {
     }
   }
 
-  /** The least busy replica with room, or undefined. */
-  claim(claim: Claim): PooledReplica | undefined {
-    const limit = claim === 'ahead' ? this.runsPerReplica : 1;
-    let best: PooledReplica | undefined;
+  /** A replica with room for such a claim, or undefined. Nothing is claimed yet. */
+  pick(claim: Claim): PooledReplica | undefined {
+    const ownLimit = claim === 'ahead' ? this.runsPerReplica : 1;
+    let first: PooledReplica | undefined;
+    let more: PooledReplica[] | undefined;
     for (const member of this.members.values()) {
-      if (!member.isUp || member.isLeaving || member.isTakenAlone) continue;
-      if (member.running >= limit) continue;
-      if (best === undefined || member.running < best.running) best = member;
+      if (!member.isUp || member.isLeaving || member.isTakenAlone || member.running >= limitOf(member, claim, ownLimit))
+        continue;
+      if (first === undefined) first = member;
+      else (more ??= [first]).push(member);
     }
-    if (best === undefined) return undefined;
-    best.running += 1;
-    best.isTakenAlone = claim === 'alone';
-    return best;
+    return more === undefined ? first : this.lessBusyOfTwo(more);
+  }
+
+  /** To be called at once after `pick`, and followed by one `release`. */
+  take(member: PooledReplica, claim: Claim): void {
+    member.running += 1;
+    member.runs += 1;
+    member.isTakenAlone = claim === 'alone';
   }
 
   /**
-   * For calls that a replica takes many of at a time, beside its runs: the less busy of two that chance draws, as long as
-   * it holds fewer than `limit`. Two draws are nearly as even as asking all, and processes that share replicas do not all
-   * pick the same one (Mitzenmacher, "The Power of Two Choices in Randomized Load Balancing", 2001).
+   * The part of a full load that a replica may have: below 1 while it is new and others are grown. A cold one answers its
+   * first runs slowly, and whoever is in them waits.
    */
-  claimShared(limit: number, random: () => number, except?: PooledReplica): PooledReplica | undefined {
+  shareOf(member: PooledReplica): number {
+    if (member.isGrown) return 1;
+    const { clock, rampMs = defaultRampMs, rampRuns = defaultRampRuns } = this.settings;
+    const grown = Math.max((clock.monotonicMs() - member.upSinceMs) / rampMs, member.runs / rampRuns);
+    if (grown >= 1) member.isGrown = true;
+    if (member.isGrown || !this.hasGrown()) return 1;
+    return firstShare + (1 - firstShare) * grown;
+  }
+
+  /**
+   * For calls that a replica takes many of at a time, beside its runs: the less busy of two, as long as it holds fewer than
+   * `limit`. To be followed by one `releaseShared`.
+   */
+  claimShared(limit: number, except?: PooledReplica): PooledReplica | undefined {
     const free: PooledReplica[] = [];
     for (const member of this.members.values()) {
-      if (member.isUp && !member.isLeaving && member !== except && member.shared < limit) free.push(member);
+      if (!member.isUp || member.isLeaving || member === except || member.shared >= limit) continue;
+      // Where there is a limit of its own, what is above it waits there in its turn.
+      if (member.replica.mostRuns !== 0) free.push(member);
     }
-    if (free.length === 0) return undefined;
-    const first = Math.floor(random() * free.length);
-    const second = free.length === 1 ? 0 : (first + 1 + Math.floor(random() * (free.length - 1))) % free.length;
-    const best = free[second]!.shared < free[first]!.shared ? free[second]! : free[first]!;
-    best.shared += 1;
-    return best;
+    const claimed = free.length < 2 ? free[0] : this.lessSharedOfTwo(free);
+    if (claimed === undefined) return undefined;
+    claimed.shared += 1;
+    claimed.runs += 1;
+    return claimed;
   }
 
   releaseShared(member: PooledReplica): void {
@@ -152,6 +190,7 @@ export class ReplicaPool implements AsyncDisposable {
 
   private enter(place: ReplicaPlace): void {
     const member = new PooledReplica(this.settings.open(place));
+    member.replica.onOut?.(() => this.lose(member));
     this.members.set(place.id, member);
     this.track(this.probe(member));
   }
@@ -159,7 +198,7 @@ export class ReplicaPool implements AsyncDisposable {
   private leave(id: string, member: PooledReplica, atOnce = false): void {
     this.members.delete(id);
     member.isLeaving = true;
-    clearTimeout(member.probeTimer);
+    member.callOffProbe?.();
     this.setDown(member);
     if (member.isIdle || atOnce) this.close(member);
   }
@@ -177,17 +216,44 @@ export class ReplicaPool implements AsyncDisposable {
       return;
     }
     member.isUp = true;
+    member.upSinceMs = this.settings.clock.monotonicMs();
+    member.runs = 0;
+    member.isGrown = false;
     this.hasAnswered = true;
     this.upCount += 1;
     this.settings.onRoom();
   }
 
   private probeLater(member: PooledReplica): void {
-    member.probeTimer = setTimeout(
-      () => this.track(this.probe(member)),
-      this.settings.probeEveryMs ?? defaultProbeEveryMs,
-    );
-    member.probeTimer.unref();
+    const { timers = systemTimers, probeEveryMs = defaultProbeEveryMs } = this.settings;
+    member.callOffProbe = timers.after(probeEveryMs, () => this.track(this.probe(member)));
+  }
+
+  private lessBusyOfTwo(members: readonly PooledReplica[]): PooledReplica {
+    const random = this.settings.random ?? Math.random;
+    const at = Math.floor(random() * members.length);
+    const beside = (at + 1 + Math.floor(random() * (members.length - 1))) % members.length;
+    const [one, other] = [members[at]!, members[beside]!];
+    const [shareOfOne, shareOfOther] = [this.shareOf(one), this.shareOf(other)];
+    // Beside one with a full share, a new one is taken as often as its own share says.
+    if (shareOfOne < shareOfOther) return random() < shareOfOne / 2 ? one : other;
+    if (shareOfOther < shareOfOne) return random() < shareOfOther / 2 ? other : one;
+    return other.running < one.running ? other : one;
+  }
+
+  private lessSharedOfTwo(members: readonly PooledReplica[]): PooledReplica {
+    const random = this.settings.random ?? Math.random;
+    const at = Math.floor(random() * members.length);
+    const beside = (at + 1 + Math.floor(random() * (members.length - 1))) % members.length;
+    const [one, other] = [members[at]!, members[beside]!];
+    // What one holds counts for more while it may have only a part of a full load.
+    const load = (member: PooledReplica): number => (member.shared + 1) / this.shareOf(member);
+    return load(other) < load(one) ? other : one;
+  }
+
+  private hasGrown(): boolean {
+    for (const { isGrown, isUp } of this.members.values()) if (isGrown && isUp) return true;
+    return false;
   }
 
   private setDown(member: PooledReplica): void {
@@ -203,4 +269,11 @@ export class ReplicaPool implements AsyncDisposable {
       .finally(() => this.unfinished.delete(tracked));
     this.unfinished.add(tracked);
   }
+}
+
+// A server that runs many at once is idle as long as it has room. A run that is to be alone is alone there as well.
+function limitOf({ replica }: PooledReplica, claim: Claim, ownLimit: number): number {
+  const { mostRuns } = replica;
+  if (mostRuns === undefined) return ownLimit;
+  return claim === 'alone' ? Math.min(1, mostRuns) : mostRuns;
 }

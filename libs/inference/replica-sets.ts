@@ -1,7 +1,8 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { appendAudit } from '#libs/audit';
 import { sluiceError } from '#libs/kernel';
-import { ReplicaEntity, ReplicaSetEntity, type Database, type Tx } from '#libs/store';
+import { ModelVersionEntity, ReplicaEntity, ReplicaSetEntity, type Database, type Tx } from '#libs/store';
+import type { Manifest } from './manifest.js';
 
 export interface VersionRef {
   model: string;
@@ -35,6 +36,13 @@ export interface ReplicaSetView extends VersionRef {
 const lookEveryMs = 200;
 /** So many starts in a row that never became ready count as "this version does not start". */
 const failedStartsLimit = 3;
+
+/** How many replicas a version gets when nobody says otherwise: `instances.count`, or one on each server elsewhere, or 1. */
+export async function replicaCountOf(tx: Tx, { model, version }: VersionRef): Promise<number> {
+  const found = await tx.findOneBy(ModelVersionEntity, { model, version });
+  const { instances, remote } = (found?.manifest ?? {}) as Partial<Manifest>;
+  return instances?.count ?? remote?.targets.length ?? 1;
+}
 
 /** How many replicas each version shall have, and how many there are. The supervisor makes the one into the other. */
 export class ReplicaSets {
@@ -136,12 +144,13 @@ export class ReplicaSets {
   }
 
   /**
-   * Resolves when at least `count` replicas are ready.
+   * Resolves when at least `count` replicas are ready, or as many as the version can have.
    * @throws SLU_REPLICA_FAILED when the version fails to start again and again; the signal's reason when it is aborted
    */
   async waitUntilReady(wait: ReplicaWait & { count: number }): Promise<void> {
+    const count = Math.min(wait.count, await this.mostReplicas(wait));
     await this.lookUntil(wait, async (ready) => {
-      if (ready >= wait.count) return true;
+      if (ready >= count) return true;
       await this.refuseFailingStarts(wait);
       return false;
     });
@@ -176,6 +185,13 @@ export class ReplicaSets {
       rows.length === failedStartsLimit && rows.every((row) => row.state === 'failed' && row.readyAt === null);
     if (!isFailing) return;
     throw sluiceError('SLU_REPLICA_FAILED', { model, version, reason: rows[0]?.reason ?? 'no reason was given' });
+  }
+
+  // On servers elsewhere there are never more than the manifest names.
+  private async mostReplicas({ model, version }: VersionRef): Promise<number> {
+    const row = await this.database.read((tx) => tx.findOneBy(ModelVersionEntity, { model, version }));
+    const { remote } = (row?.manifest ?? {}) as Partial<Manifest>;
+    return remote?.targets.length ?? Infinity;
   }
 
   private async count(condition: string, { model, version }: VersionRef): Promise<number> {

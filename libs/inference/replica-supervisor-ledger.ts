@@ -1,5 +1,5 @@
 import type { Manifest } from './manifest.js';
-import type { Database, ReplicaState } from '#libs/store';
+import type { Database, ReplicaCause, ReplicaRuntime, ReplicaState } from '#libs/store';
 
 /** A replica's row as the supervisor knows it. The database adds the times, so that all of them follow one clock. */
 export interface ReplicaRow {
@@ -11,6 +11,9 @@ export interface ReplicaRow {
   readonly pid: number | null;
   readonly state: ReplicaState;
   readonly reason: string | null;
+  readonly cause: ReplicaCause | null;
+  readonly runtime: ReplicaRuntime | null;
+  readonly residentBytes: number | null;
 }
 
 export interface WantedReplicas {
@@ -111,15 +114,29 @@ export class ReplicaLedger {
   }
 
   // A drain that somebody asked for meanwhile is not undone by the news that the replica has become ready.
-  private async upsert({ id, model, version, host, address, pid, state, reason }: ReplicaRow): Promise<void> {
+  private async upsert(row: ReplicaRow): Promise<void> {
+    const { id, model, version, host, address, pid, state, reason, cause, runtime, residentBytes } = row;
     await this.database.query(
-      `INSERT INTO replicas AS r (id, model, version, host, address, pid, state, reason, ready_at, ended_at)
-       VALUES ($1, $2, $3, $4, $5, $6, $7, $8,
+      `INSERT INTO replicas AS r (id, model, version, host, address, pid, state, reason, cause, runtime, resident_bytes, ready_at, ended_at)
+       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11,
                CASE WHEN $7 = 'ready' THEN now() END, CASE WHEN $7 IN ('stopped', 'failed') THEN now() END)
-       ON CONFLICT (id) DO UPDATE SET pid = EXCLUDED.pid, reason = EXCLUDED.reason,
+       ON CONFLICT (id) DO UPDATE SET pid = EXCLUDED.pid, reason = EXCLUDED.reason, cause = EXCLUDED.cause,
+               runtime = EXCLUDED.runtime, resident_bytes = EXCLUDED.resident_bytes,
                state = CASE WHEN r.state = 'draining' AND EXCLUDED.state IN ('starting', 'ready') THEN r.state ELSE EXCLUDED.state END,
                ready_at = coalesce(r.ready_at, EXCLUDED.ready_at), ended_at = coalesce(r.ended_at, EXCLUDED.ended_at)`,
-      [id, model, version, host, address, pid, state, reason],
+      [
+        id,
+        model,
+        version,
+        host,
+        address,
+        pid,
+        state,
+        reason,
+        cause,
+        runtime === null ? null : JSON.stringify(runtime),
+        residentBytes,
+      ],
     );
   }
 }

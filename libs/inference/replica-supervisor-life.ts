@@ -1,16 +1,31 @@
 import { rm } from 'node:fs/promises';
 import { setTimeout as pause } from 'node:timers/promises';
-import type { ReplicaState } from '#libs/store';
+import { mebibytes } from '#libs/kernel';
+import type { ReplicaCause, ReplicaState } from '#libs/store';
 import type { ReplicaLedger } from './replica-supervisor-ledger.js';
-import type { ReplicaLaunch, ReplicaProcess, SpawnReplica } from './replica-supervisor-process.js';
+import {
+  livenessPathOf,
+  type ReplicaLaunch,
+  type ReplicaProcess,
+  type SpawnReplica,
+} from './replica-supervisor-process.js';
+import { ReplicaWatch, type WatchTimes } from './replica-supervisor-watch.js';
 
-export interface LifeTimes {
+export interface LifeTimes extends WatchTimes {
   /** A process that is not ready by then counts as failed to load. */
   startDeadlineMs: number;
   /** From the row saying "draining" to the signal: the time in which every API stops sending. */
   drainGraceMs: number;
   /** How long the requests in flight may take before the process is killed. */
   drainDeadlineMs: number;
+  /** Between two writings of the memory that a replica holds. */
+  memoryRowMs: number;
+}
+
+/** Why a replica ends, for its row. */
+export interface EndReason {
+  cause: ReplicaCause;
+  reason: string;
 }
 
 export interface LifeSettings {
@@ -22,6 +37,8 @@ export interface LifeSettings {
   onReady(life: ReplicaLife): void;
   /** It ended though nobody asked it to. @returns the reason to write into its row */
   onDeath(life: ReplicaLife, reason: string): string;
+  /** It holds more memory than its manifest allows. */
+  onMemoryLimit(life: ReplicaLife, reason: string): void;
 }
 
 /** One replica from its start to its end: one process, one row, one socket. */
@@ -30,19 +47,30 @@ export class ReplicaLife {
   /** When it became ready, on the monotonic clock. */
   readyAtMs: number | undefined;
   private readonly process: ReplicaProcess;
-  private readonly startTimer: NodeJS.Timeout;
+  private startTimer: NodeJS.Timeout | undefined;
   private readonly ended: Promise<void>;
-  private isOverdue = false;
+  private watch: ReplicaWatch | undefined;
+  /** Why it was killed, or is to be replaced, by whoever watches it. */
+  private verdict: EndReason | undefined;
+  /** What it waits for before it is started. */
+  private preparation: string | undefined;
+  /** What people should know about it while it lives. */
+  private notice: string | null = null;
+  private residentBytes: number | undefined;
+  private memoryRowAtMs = -Infinity;
   private draining: Promise<void> | undefined;
 
   constructor(private readonly settings: LifeSettings) {
-    const { launch, spawn, times } = settings;
+    const { launch, spawn } = settings;
     this.process = spawnSafely(spawn, launch);
-    this.startTimer = setTimeout(() => {
-      this.isOverdue = true;
-      this.process.kill();
-    }, times.startDeadlineMs);
-    void this.record('starting', null);
+    this.preparation = this.process.preparation;
+    if (this.process.prepared === undefined) this.beginStart();
+    else void this.process.prepared.then(() => this.endPreparation());
+    void this.record('starting');
+    this.process.onNotice?.((notice) => {
+      this.notice = notice;
+      if (this.state === 'starting' || this.state === 'ready') void this.record(this.state);
+    });
     void this.process.ready.then(() => this.becomeReady());
     this.ended = this.process.ended.then((reason) => this.end(reason));
   }
@@ -55,6 +83,12 @@ export class ReplicaLife {
     return this.settings.launch.ordinal;
   }
 
+  /** It is going to be replaced. The reason stands in its row from now on, and at its end. */
+  explain(verdict: EndReason): void {
+    this.verdict = verdict;
+    void this.record(this.state);
+  }
+
   /** Takes it out of traffic, lets it finish, and ends it. Resolves when it is gone and its row says so. */
   drain(): Promise<void> {
     this.draining ??= this.drainOnce();
@@ -62,19 +96,39 @@ export class ReplicaLife {
   }
 
   private async drainOnce(): Promise<void> {
+    this.watch?.stop();
     const { drainGraceMs, drainDeadlineMs } = this.settings.times;
     if (this.state === 'ready') {
       this.state = 'draining';
-      await Promise.race([this.record('draining', null), pause(longestRowWaitMs, undefined, { ref: false })]);
+      await Promise.race([this.record('draining'), pause(longestRowWaitMs, undefined, { ref: false })]);
       await Promise.race([pause(drainGraceMs, undefined, { ref: false }), this.ended]);
     } else if (this.state === 'starting') {
       // No request has ever been sent to it.
       this.state = 'draining';
     }
     this.process.terminate();
-    const killTimer = setTimeout(() => this.process.kill(), drainDeadlineMs);
+    const killTimer = setTimeout(() => {
+      this.verdict ??= { cause: 'drain', reason: `had not ended after ${drainDeadlineMs / 1_000} s and was killed` };
+      this.process.kill();
+    }, drainDeadlineMs);
     await this.ended;
     clearTimeout(killTimer);
+  }
+
+  private endPreparation(): void {
+    // It may have failed, or been asked to go, or be ready already.
+    if (this.state !== 'starting' || this.process.pid === undefined) return;
+    this.preparation = undefined;
+    this.beginStart();
+    void this.record('starting');
+  }
+
+  private beginStart(): void {
+    const { startDeadlineMs } = this.settings.times;
+    this.startTimer = setTimeout(
+      () => this.condemn({ cause: 'start-deadline', reason: `was not ready after ${startDeadlineMs / 1_000} s` }),
+      startDeadlineMs,
+    );
   }
 
   private becomeReady(): void {
@@ -82,28 +136,61 @@ export class ReplicaLife {
     if (this.state !== 'starting') return;
     this.state = 'ready';
     this.readyAtMs = performance.now();
-    void this.record('ready', null);
-    this.settings.onReady(this);
+    const { launch, times, onReady, onMemoryLimit } = this.settings;
+    const memoryLimitBytes = launch.manifest.instances?.memoryLimitBytes;
+    void this.record('ready');
+    this.watch = new ReplicaWatch({
+      process: this.process,
+      times,
+      memoryLimitBytes,
+      onHang: (reason) => this.condemn({ cause: 'liveness', reason }),
+      onMemory: (bytes) => this.noteMemory(bytes),
+      onMemoryLimit: (bytes) => {
+        this.residentBytes = bytes;
+        onMemoryLimit(
+          this,
+          `holds ${inMebibytes(bytes)} MiB, more than the ${inMebibytes(memoryLimitBytes ?? 0)} MiB of instances.memoryLimitBytes`,
+        );
+      },
+    });
+    onReady(this);
+  }
+
+  private condemn(verdict: EndReason): void {
+    this.verdict = verdict;
+    this.process.kill();
+  }
+
+  // Each writing of a row is read by every API, so not every look is worth one.
+  private noteMemory(bytes: number): void {
+    this.residentBytes = bytes;
+    if (performance.now() - this.memoryRowAtMs < this.settings.times.memoryRowMs) return;
+    this.memoryRowAtMs = performance.now();
+    void this.record(this.state);
   }
 
   private async end(reason: string): Promise<void> {
     clearTimeout(this.startTimer);
-    const { launch, times } = this.settings;
-    const wasAsked = this.state === 'draining';
-    if (wasAsked) {
+    this.watch?.stop();
+    if (this.state === 'draining') {
+      this.verdict ??= { cause: 'drain', reason: '' };
       this.state = 'stopped';
-      await this.record('stopped', null);
     } else {
-      const cause = this.isOverdue ? `was not ready after ${times.startDeadlineMs / 1_000} s` : reason;
-      const rowReason = this.settings.onDeath(this, cause);
+      this.verdict = this.verdict?.cause === 'memory' || this.verdict === undefined ? this.crash(reason) : this.verdict;
+      this.verdict = { ...this.verdict, reason: this.settings.onDeath(this, this.verdict.reason) };
       this.state = 'failed';
-      await this.record('failed', rowReason);
     }
+    await this.record(this.state);
+    const { socketPath } = this.settings.launch;
     // A socket that stays is removed at the next start.
-    await rm(launch.socketPath, { force: true }).catch(() => undefined);
+    for (const left of [socketPath, livenessPathOf(socketPath)]) await rm(left, { force: true }).catch(() => undefined);
   }
 
-  private record(state: ReplicaState, reason: string | null): Promise<void> {
+  private crash(reason: string): EndReason {
+    return { cause: this.readyAtMs === undefined ? 'load' : 'crash', reason };
+  }
+
+  private record(state: ReplicaState): Promise<void> {
     const { launch, host, ledger } = this.settings;
     const { replicaId: id, model, version, socketPath } = launch;
     return ledger.record({
@@ -114,10 +201,15 @@ export class ReplicaLife {
       address: this.process.address ?? `unix:${socketPath}`,
       pid: this.process.pid ?? null,
       state,
-      reason,
+      reason: this.verdict?.reason || (this.state === 'draining' ? null : (this.notice ?? this.preparation ?? null)),
+      cause: this.verdict?.cause ?? null,
+      runtime: this.process.runtime ?? null,
+      residentBytes: this.residentBytes ?? null,
     });
   }
 }
+
+const inMebibytes = (bytes: number): number => Math.round(bytes / mebibytes(1));
 
 /** With the database away nobody would see the row; the drain goes on without it. */
 const longestRowWaitMs = 1_000;

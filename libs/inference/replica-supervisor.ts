@@ -4,6 +4,15 @@ import path from 'node:path';
 import { minutes, secondsToMs, sluiceError } from '#libs/kernel';
 import { openPrivateFolder } from '#libs/platform';
 import type { Change, Database } from '#libs/store';
+import {
+  mostReplicas,
+  type VersionGroup,
+  forgetLeaving,
+  freeOrdinal,
+  newGroup,
+  serving,
+  threadsOf,
+} from './replica-supervisor-group.js';
 import { ReplicaLedger, type WantedReplicas } from './replica-supervisor-ledger.js';
 import { type LifeTimes, ReplicaLife } from './replica-supervisor-life.js';
 import type { SpawnReplica } from './replica-supervisor-process.js';
@@ -15,11 +24,13 @@ export interface ReplicaSupervisorSettings {
   /** Holds the sockets of this supervisor and nothing else. */
   socketFolder: string;
   spawnReplica: SpawnReplica;
+  /** Threads that the replicas of one version may use together, where its manifest does not say how many each has. */
+  threads?: number | undefined;
   onProblem?: ((problem: string) => void) | undefined;
   times?: Partial<SupervisorTimes> | undefined;
 }
 
-type SupervisorTimes = LifeTimes & BackOffTimes & ReplacementTimes;
+export type SupervisorTimes = LifeTimes & BackOffTimes & ReplacementTimes;
 
 interface BackOffTimes {
   firstBackOffMs: number;
@@ -31,6 +42,8 @@ interface BackOffTimes {
 interface ReplacementTimes {
   /** How long a replica that was asked to go waits for its replacement before it goes without one. */
   replacementWaitMs: number;
+  /** Least time between two replacements of one version's replicas for the memory that they hold. */
+  memoryRestartMs: number;
 }
 
 const defaultTimes: SupervisorTimes = {
@@ -41,6 +54,10 @@ const defaultTimes: SupervisorTimes = {
   longestBackOffMs: secondsToMs(10),
   healthyMs: secondsToMs(30),
   replacementWaitMs: secondsToMs(minutes(1)),
+  memoryRestartMs: secondsToMs(minutes(1)),
+  memoryRowMs: secondsToMs(minutes(1)),
+  watchEveryMs: secondsToMs(1),
+  livenessMs: secondsToMs(20),
 };
 
 const loadFailureLimit = 5;
@@ -48,17 +65,6 @@ const databaseRetryMs = 1_000;
 /** The kernel's limit is 108 with the closing zero on Linux and 104 on macOS. */
 const socketPathLimitBytes = 100;
 const socketNameLength = 12;
-
-/** One version's replicas here, and what is known about starting them. */
-interface VersionGroup {
-  wanted: WantedReplicas;
-  lives: Set<ReplicaLife>;
-  /** Those that go as soon as others carry what is wanted, each with the timer that ends its waiting. */
-  leaving: Map<ReplicaLife, NodeJS.Timeout>;
-  backOffMs: number;
-  loadFailures: number;
-  startTimer: NodeJS.Timeout | undefined;
-}
 
 /**
  * Makes the living replicas of each version as many as `replica_sets` says, as child processes of this one. It goes on
@@ -90,7 +96,7 @@ export class ReplicaSupervisor implements AsyncDisposable {
   async start(): Promise<void> {
     const { socketFolder } = this.settings;
     await openPrivateFolder(socketFolder);
-    const leftovers = (await readdir(socketFolder)).filter((name) => name.endsWith('.sock'));
+    const leftovers = (await readdir(socketFolder)).filter((name) => /\.(sock|live)$/.test(name));
     await Promise.all(leftovers.map((name) => rm(path.join(socketFolder, name), { force: true })));
     await this.reconcile();
   }
@@ -122,6 +128,7 @@ export class ReplicaSupervisor implements AsyncDisposable {
     await this.reconciling;
     for (const group of this.groups.values()) {
       clearTimeout(group.startTimer);
+      clearTimeout(group.memoryTimer);
       for (const life of group.lives) this.drain(group, life);
     }
     await Promise.all(this.drains);
@@ -156,7 +163,8 @@ export class ReplicaSupervisor implements AsyncDisposable {
     if (this.isStopping) return;
     this.learn(wanted);
     for (const group of this.groups.values()) {
-      for (const life of serving(group)) if (draining.includes(life.id)) this.letGo(group, life);
+      const { replacementWaitMs } = this.times;
+      for (const life of serving(group)) if (draining.includes(life.id)) this.letGo(group, life, replacementWaitMs);
       this.adjust(group);
     }
   }
@@ -177,7 +185,7 @@ export class ReplicaSupervisor implements AsyncDisposable {
       keys.add(key);
       const group = this.groups.get(key);
       if (group === undefined) {
-        if (version.desired > 0) this.groups.set(key, this.newGroup(version));
+        if (version.desired > 0) this.groups.set(key, newGroup(version, this.times.firstBackOffMs));
         continue;
       }
       const isChanged =
@@ -191,11 +199,6 @@ export class ReplicaSupervisor implements AsyncDisposable {
     }
   }
 
-  private newGroup(wanted: WantedReplicas): VersionGroup {
-    const { firstBackOffMs: backOffMs } = this.times;
-    return { wanted, lives: new Set(), leaving: new Map(), backOffMs, loadFailures: 0, startTimer: undefined };
-  }
-
   private forgetFailures(group: VersionGroup): void {
     group.loadFailures = 0;
     group.backOffMs = this.times.firstBackOffMs;
@@ -205,7 +208,8 @@ export class ReplicaSupervisor implements AsyncDisposable {
 
   private adjust(group: VersionGroup): void {
     if (this.isStopping) return;
-    const { desired } = group.wanted;
+    const desired = Math.min(group.wanted.desired, mostReplicas(group.wanted.manifest));
+    if (desired < group.wanted.desired) this.refuseSurplus(group, desired);
     const staying = serving(group);
     // The last started are the first to go: they carry the least.
     for (const life of staying.slice(desired).toReversed()) this.drain(group, life);
@@ -215,19 +219,19 @@ export class ReplicaSupervisor implements AsyncDisposable {
     for (let missing = desired - staying.length; missing > 0; missing -= 1) this.startOne(group);
   }
 
-  /** It no longer counts, so that its replacement is started; it is drained when that one is ready. */
-  private letGo(group: VersionGroup, life: ReplicaLife): void {
+  /**
+   * It no longer counts, so that its replacement is started; it is drained when that one is ready, or after the wait, if
+   * there is one.
+   */
+  private letGo(group: VersionGroup, life: ReplicaLife, waitMs?: number): void {
     // No request has ever been sent to one that is starting.
     if (life.state === 'starting') return this.drain(group, life);
-    group.leaving.set(
-      life,
-      setTimeout(() => this.drain(group, life), this.times.replacementWaitMs),
-    );
+    group.leaving.set(life, waitMs === undefined ? undefined : setTimeout(() => this.drain(group, life), waitMs));
   }
 
   private drainReplaced(group: VersionGroup): void {
     const readyCount = serving(group).filter(({ state }) => state === 'ready').length;
-    if (readyCount < group.wanted.desired) return;
+    if (readyCount < Math.min(group.wanted.desired, mostReplicas(group.wanted.manifest))) return;
     for (const life of group.leaving.keys()) this.drain(group, life);
   }
 
@@ -237,7 +241,16 @@ export class ReplicaSupervisor implements AsyncDisposable {
     const replicaId = randomUUID();
     const socketPath = this.socketPathOf(replicaId.replaceAll('-', '').slice(0, socketNameLength));
     const life = new ReplicaLife({
-      launch: { replicaId, model, version, artifactPath, socketPath, manifest, ordinal },
+      launch: {
+        replicaId,
+        model,
+        version,
+        artifactPath,
+        socketPath,
+        manifest,
+        ordinal,
+        threads: threadsOf(group.wanted, this.settings.threads ?? 1),
+      },
       host: this.settings.host,
       ledger: this.ledger,
       spawn: this.settings.spawnReplica,
@@ -247,12 +260,64 @@ export class ReplicaSupervisor implements AsyncDisposable {
         this.drainReplaced(group);
       },
       onDeath: (dead, reason) => this.replace(group, dead, reason),
+      onMemoryLimit: (heavy, reason) => {
+        group.overLimit.set(heavy, reason);
+        this.relieve(group);
+      },
     });
     group.lives.add(life);
   }
 
+  /** One row for each wish, so that who asked for more sees why there are no more. */
+  private refuseSurplus(group: VersionGroup, most: number): void {
+    const { model, version, desired, updatedAt } = group.wanted;
+    if (group.refusedWish?.getTime() === updatedAt.getTime()) return;
+    group.refusedWish = updatedAt;
+    const reason = `${desired} replicas are wanted, and each of the ${most} targets is one: ${desired - most} are not started`;
+    const { host } = this.settings;
+    void this.ledger.record({
+      id: randomUUID(),
+      model,
+      version,
+      host,
+      address: '-',
+      pid: null,
+      state: 'failed',
+      reason,
+      cause: null,
+      runtime: null,
+      residentBytes: null,
+    });
+  }
+
+  /**
+   * Replaces what holds too much memory, in order and one at a time: the new one first, then the old one goes. A model that
+   * never fits would be replaced for ever, so there is a pause in between.
+   */
+  private relieve(group: VersionGroup): void {
+    if (this.isStopping || group.memoryTimer !== undefined || group.overLimit.size === 0) return;
+    group.memoryTimer = setTimeout(() => {
+      group.memoryTimer = undefined;
+      this.relieve(group);
+    }, this.times.memoryRestartMs);
+    // One more on its way would only take more memory.
+    const isBusy = group.leaving.size > 0 || serving(group).some(({ state }) => state === 'starting');
+    const [next] = group.overLimit;
+    if (isBusy || next === undefined) return;
+    const [life, reason] = next;
+    group.overLimit.delete(life);
+    if (life.state !== 'ready') return;
+    const { model, version } = group.wanted;
+    life.explain({ cause: 'memory', reason });
+    this.settings.onProblem?.(`replica ${life.id} of ${model}/${version} ${reason}; it is being replaced`);
+    // Too much memory is better than no answers: without a replacement it stays.
+    this.letGo(group, life);
+    this.adjust(group);
+  }
+
   private drain(group: VersionGroup, life: ReplicaLife): void {
     forgetLeaving(group, life);
+    group.overLimit.delete(life);
     const drain = life.drain().finally(() => {
       group.lives.delete(life);
       this.drains.delete(drain);
@@ -263,6 +328,7 @@ export class ReplicaSupervisor implements AsyncDisposable {
   private replace(group: VersionGroup, dead: ReplicaLife, reason: string): string {
     group.lives.delete(dead);
     forgetLeaving(group, dead);
+    group.overLimit.delete(dead);
     if (dead.readyAtMs === undefined) group.loadFailures += 1;
     else if (performance.now() - dead.readyAtMs >= this.times.healthyMs) group.backOffMs = this.times.firstBackOffMs;
     if (group.loadFailures >= loadFailureLimit) {
@@ -284,20 +350,4 @@ export class ReplicaSupervisor implements AsyncDisposable {
   private socketPathOf(name: string): string {
     return path.join(path.resolve(this.settings.socketFolder), `${name}.sock`);
   }
-}
-
-/** Those that carry traffic or will, and are to stay. */
-const serving = ({ lives, leaving }: VersionGroup): ReplicaLife[] =>
-  [...lives].filter((life) => (life.state === 'starting' || life.state === 'ready') && !leaving.has(life));
-
-function freeOrdinal({ lives }: VersionGroup): number {
-  const taken = new Set([...lives].map((life) => life.ordinal));
-  let ordinal = 0;
-  while (taken.has(ordinal)) ordinal += 1;
-  return ordinal;
-}
-
-function forgetLeaving({ leaving }: VersionGroup, life: ReplicaLife): void {
-  clearTimeout(leaving.get(life));
-  leaving.delete(life);
 }

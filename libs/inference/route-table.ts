@@ -1,4 +1,5 @@
 import type { RouteArm } from '#libs/store';
+import { defaultMaxBatchRows } from './manifest-settings.js';
 import { taskOf, type Manifest, type ModelTask } from './manifest.js';
 import type { TensorSpec } from './tensor.js';
 
@@ -58,8 +59,6 @@ export const bucketCount = 10_000;
 export const stableArm = 'stable';
 /** The arm of requests that name a version. It is no part of any comparison between arms. */
 export const pinnedArm = 'pinned';
-
-const defaultMaxBatchRows = 64;
 
 export const versionKey = (model: string, version: string): string => `${model}/${version}`;
 

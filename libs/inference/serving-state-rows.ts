@@ -1,4 +1,4 @@
-import type { Database, ReplicaState } from '#libs/store';
+import type { Database, ReplicaCause, ReplicaState } from '#libs/store';
 import type { EndpointRow } from './route-table.js';
 
 export interface VersionRow {
@@ -15,6 +15,8 @@ export interface ReplicaRow {
   address: string;
   state: ReplicaState;
   reason: string | null;
+  cause?: ReplicaCause | null;
+  residentBytes?: number | null;
   startedAt: Date;
   endedAt: Date | null;
 }
@@ -51,7 +53,7 @@ export class ServingRows {
 
   /** Without ids: those that live, and the newest of each version, which tells why there may be none. */
   replicas(ids?: readonly string[]): Promise<ReplicaRow[]> {
-    const columns = `SELECT id, model, version, address, state, reason, started_at AS "startedAt", ended_at AS "endedAt" FROM replicas`;
+    const columns = `SELECT id, model, version, address, state, reason, cause, resident_bytes AS "residentBytes", started_at AS "startedAt", ended_at AS "endedAt" FROM replicas`;
     if (ids !== undefined) return this.select<ReplicaRow>(columns, 'id::text', ids);
     return this.database.query<ReplicaRow>(
       `${columns} WHERE ended_at IS NULL

@@ -10,6 +10,7 @@ import {
   type LiveEndpoint,
   type ServedVersion,
 } from './route-table.js';
+import { ReplicaEnds } from './replica-ends.js';
 import type { ReplicaRow, ReplicaSetRow, ServingRows, VersionRow } from './serving-state-rows.js';
 
 /** Where the replicas of one version are, and how many there shall be. */
@@ -36,6 +37,7 @@ export class ServingTables {
   private versions = new Map<string, ServedVersion>();
   private replicas = new Map<string, ReplicaRow>();
   private sets = new Map<string, ReplicaSetRow>();
+  readonly replicaEnds = new ReplicaEnds();
 
   constructor(
     private readonly rows: ServingRows,
@@ -49,6 +51,7 @@ export class ServingTables {
       this.rows.replicas(),
       this.rows.replicaSets(),
     ]);
+    await this.noteEnds(replicas);
     this.endpoints = new Map(endpoints.map((row) => [row.name, row]));
     this.replicas = new Map(replicas.map((row) => [row.id, row]));
     this.sets = new Map(sets.map((row) => [versionKey(row.model, row.version), row]));
@@ -56,6 +59,14 @@ export class ServingTables {
     this.versions = new Map();
     for (const row of versions) this.putVersion(row, before);
     await this.readMissingVersions(before);
+  }
+
+  // A read of all rows leaves out most of those that have ended; what ended between two reads is asked for by its id.
+  private async noteEnds(rows: readonly ReplicaRow[]): Promise<void> {
+    const here = new Set(rows.map(({ id }) => id));
+    const gone = [...this.replicas.values()].filter(({ id, endedAt }) => endedAt === null && !here.has(id));
+    const ended = gone.length === 0 ? [] : await this.rows.replicas(gone.map(({ id }) => id));
+    for (const row of [...rows, ...ended]) this.replicaEnds.note(this.replicas.get(row.id), row);
   }
 
   async readChanged(changes: readonly Change[]): Promise<void> {
@@ -74,7 +85,10 @@ export class ServingTables {
     ]);
     for (const row of endpoints) this.endpoints.set(row.name, row);
     for (const row of versions) this.putVersion(row, this.versions);
-    for (const row of replicas) this.replicas.set(row.id, row);
+    for (const row of replicas) {
+      this.replicaEnds.note(this.replicas.get(row.id), row);
+      this.replicas.set(row.id, row);
+    }
     for (const row of sets) this.sets.set(versionKey(row.model, row.version), row);
     await this.readMissingVersions(this.versions);
   }

@@ -151,6 +151,22 @@ it('is settled when each version with traffic has answered, or has failed to sta
   await vi.waitFor(() => expect(isSettled()).toBe(true));
 });
 
+it('is settled with a version that was unloaded, and not while the replicas of it still go or come', async () => {
+  await using db = await freshDatabase();
+  const rows = new ServingRowsWriter(db.database);
+  await rows.version('tone', '1');
+  await rows.endpoint('tone', 'tone', [stable('1')]);
+  await rows.desire('tone', '1', 0);
+  const draining = await rows.replica('tone', '1', 'draining');
+  await using follower = await follow(db.url);
+  const isSettled = (): boolean => follower.state.isSettled(() => false);
+  expect(isSettled()).toBe(false);
+  await rows.replicaState(draining, 'stopped');
+  await vi.waitFor(() => expect(isSettled()).toBe(true));
+  await rows.desire('tone', '1', 1);
+  await vi.waitFor(() => expect(isSettled()).toBe(false));
+});
+
 it('is neither loaded nor settled before its first read', async () => {
   await using db = await freshDatabase();
   await using state = new ServingState({ database: db.database, log });
@@ -195,4 +211,39 @@ it('lets the last replica of a wanted version carry on while it drains, until an
   await rows.replicaState(next, 'draining');
   await rows.desire('tone', '1', 0);
   await vi.waitFor(() => expect(readyIds()).toEqual([]));
+});
+
+it('counts each end of a replica once, by its cause, whether it was announced or found by a read of everything', async () => {
+  await using db = await freshDatabase();
+  const rows = new ServingRowsWriter(db.database);
+  await rows.version('tone', '1');
+  const database = await Database.connect({ url: db.url, applicationName: 'follower', poolSize: 2 });
+  // Without a feed: the test announces what it wants announced.
+  await using state = new ServingState({ database, log, refreshEveryMs: 60_000 });
+  const earlier = await rows.replica('tone', '1');
+  await end(earlier, 'crash');
+  const [announced, found] = [await rows.replica('tone', '1'), await rows.replica('tone', '1')];
+  const newest = await rows.replica('tone', '1');
+  await state.load();
+  expect([...state.replicaEnds]).toEqual([]);
+  await end(announced, 'memory');
+  state.onChange({ table: 'replicas', key: announced });
+  state.onChange({ table: 'replicas', key: announced });
+  await vi.waitFor(() => expect([...state.replicaEnds]).toMatchObject([{ cause: 'memory', count: 1 }]));
+  for (const id of [found, newest]) await end(id, 'liveness');
+  await state.load();
+  await state.load();
+  const counted = [
+    { model: 'tone', version: '1', cause: 'memory', count: 1 },
+    { model: 'tone', version: '1', cause: 'liveness', count: 2 },
+  ];
+  expect([...state.replicaEnds]).toEqual(counted);
+  await database[Symbol.asyncDispose]();
+
+  async function end(id: string, cause: string): Promise<void> {
+    await db.database.query(`UPDATE replicas SET state = 'failed', cause = $2, ended_at = now() WHERE id = $1`, [
+      id,
+      cause,
+    ]);
+  }
 });

@@ -1,5 +1,6 @@
 import type { Logger } from '#libs/platform';
 import type { Change, ChangeFeedListener, Database } from '#libs/store';
+import type { CountedEnds } from './replica-ends.js';
 import { ServingRows } from './serving-state-rows.js';
 import { emptySnapshot, ServingTables, type ServingSnapshot } from './serving-state-tables.js';
 import type { LiveEndpoint } from './route-table.js';
@@ -43,6 +44,11 @@ export class ServingState implements ChangeFeedListener, AsyncDisposable {
     return this.now;
   }
 
+  /** Ends of replicas that this process has seen happen. */
+  get replicaEnds(): Iterable<CountedEnds> {
+    return this.tables.replicaEnds.counts;
+  }
+
   get isLoaded(): boolean {
     return this.loadedAt !== undefined;
   }
@@ -58,14 +64,18 @@ export class ServingState implements ChangeFeedListener, AsyncDisposable {
 
   /**
    * Can this process answer for every version that has traffic? `hasAnswered` tells whether a replica of the version has
-   * proved so to this process. A version whose newest replica failed does not hold the others back.
+   * proved so to this process. A version whose newest replica failed, or that was unloaded, does not hold the others back.
    */
   isSettled(hasAnswered: (versionKey: string) => boolean): boolean {
     if (!this.isLoaded) return false;
     for (const { arms } of this.now.endpoints.values()) {
       for (const { weight, version } of arms) {
         if (weight <= 0 || hasAnswered(version.key)) continue;
-        if (this.now.replicas.get(version.key)?.newest?.state !== 'failed') return false;
+        const live = this.now.replicas.get(version.key);
+        if (live?.newest?.state === 'failed' || (live?.desired === 0 && live.places.length === 0)) continue;
+        // A server elsewhere may stay away for as long as it likes, and its row says so.
+        if (version.format === 'remote' && live?.newest && live.newest.reason !== null) continue;
+        return false;
       }
     }
     return true;

@@ -12,6 +12,7 @@ export const errorTable = {
   SLU_REQUEST_ABANDONED: { status: 499, text: 'the caller went away before the answer' },
   SLU_REQUEST_NOT_FOUND: { status: 404, text: 'there is nothing at {path}' },
   SLU_REQUEST_METHOD: { status: 405, text: '{path} does not answer {method}' },
+  SLU_REQUEST_UNIMPLEMENTED: { status: 501, text: '{what}' },
   SLU_INTERNAL: { status: 500, text: 'something went wrong on our side; the request id leads to the log' },
 
   SLU_ACCESS_KEY_MISSING: { status: 401, text: 'send an API key: Authorization: Bearer <key>' },
@@ -33,6 +34,7 @@ export const errorTable = {
   SLU_MODEL_VERSION_UNKNOWN: { status: 404, text: 'there is no version {version} of model {model}' },
   SLU_MODEL_VERSION_IN_USE: { status: 409, text: 'version {version} of model {model} is in use: {usedBy}' },
   SLU_MODEL_VERSION_ARCHIVED: { status: 409, text: 'version {version} of model {model} is archived' },
+  SLU_MODEL_SECRET_HEADERS: { status: 422, text: '{field}: {problem}' },
   SLU_ENDPOINT_CONFLICT: { status: 409, text: 'endpoint {endpoint} exists already' },
   SLU_ENDPOINT_UNKNOWN: { status: 404, text: 'there is no endpoint {endpoint}' },
   SLU_ENDPOINT_HELD: { status: 409, text: 'endpoint {endpoint} is held by rollout {rolloutId}' },
@@ -47,6 +49,14 @@ export const errorTable = {
   SLU_INFERENCE_QUEUE_FULL: {
     status: 503,
     text: 'too many requests are waiting for {endpoint}; try again in {retryAfterSeconds} s',
+  },
+  SLU_INFERENCE_OVERUSE: {
+    status: 429,
+    text: 'too many of your requests are waiting for {endpoint}; try again in {retryAfterSeconds} s',
+  },
+  SLU_INFERENCE_QUARANTINED: {
+    status: 422,
+    text: 'this input has killed the model server twice and is refused until {until}; an operator can lift that: /api/quarantine, digest {digest}',
   },
   SLU_INFERENCE_TIMEOUT: { status: 504, text: 'the model did not answer within {seconds} s' },
   SLU_INFERENCE_DRAINING: { status: 503, text: 'this server is shutting down; try again' },
@@ -66,6 +76,8 @@ export const errorTable = {
     text: 'the model server of {endpoint} ended in the middle of its answer; what came is not the whole answer',
   },
   SLU_INFERENCE_REPLICA_LOST: { status: 502, text: 'the replica died twice while answering; try again' },
+
+  SLU_QUARANTINE_UNKNOWN: { status: 404, text: 'no input with digest {digest} is in quarantine' },
 
   SLU_REPLICA_UNKNOWN: { status: 404, text: 'there is no replica {id}' },
   SLU_REPLICA_ENDED: { status: 409, text: 'replica {id} has ended already: it is {state}' },

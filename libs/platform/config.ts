@@ -1,4 +1,4 @@
-import { mebibytes, sluiceError } from '#libs/kernel';
+import { days, mebibytes, sluiceError } from '#libs/kernel';
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -30,13 +30,30 @@ export interface SluiceConfig {
   artifactFolder: string;
   /** Folders below which `POST /api/models {"path": ...}` may read; unset means any while the API listens on loopback. */
   artifactRoots: string[] | undefined;
+  /** `host`, `host:port` or `*.domain`: where remote models may be; unset means anywhere but at link-local addresses. */
+  remoteHosts: string[] | undefined;
   /** Short on purpose: the path of a Unix socket holds about 100 bytes. */
   socketFolder: string;
   spoolFolder: string;
   bodyLimitBytes: number;
   /** After so long without an event a stream says that it lives; 0: never. */
   streamHeartbeatSeconds: number;
+  replicas: ReplicaTimes;
 }
+
+/** How long a replica may take for what. */
+export interface ReplicaTimes {
+  /** From its start to its being ready. */
+  startDeadlineSeconds: number;
+  /** A replica that answers no liveness probe for so long, though no run is under way, is replaced. */
+  livenessSeconds: number;
+  /** One run of a model. */
+  runLimitSeconds: number;
+  /** The requests in flight, when it is to end. */
+  drainDeadlineSeconds: number;
+}
+
+const wholeSeconds = (byDefault: number) => z.coerce.number().int().min(1).max(days(1)).default(byDefault);
 
 const settings = z.object({
   SLUICE_HOME: z.string().min(1).default('.sluice'),
@@ -61,6 +78,14 @@ const settings = z.object({
     .regex(/^[0-9a-fA-F]{64}$/, 'must be 64 hex digits (32 bytes)')
     .optional(),
   SLUICE_ARTIFACT_ROOTS: z.string().optional(),
+  SLUICE_REMOTE_HOSTS: z
+    .string()
+    .regex(/^[^\s,/@]+(\s*,\s*[^\s,/@]+)*$/, 'must be hosts, host:port or *.domain, separated by commas')
+    .optional(),
+  SLUICE_REPLICA_START_SECONDS: wholeSeconds(300),
+  SLUICE_REPLICA_LIVENESS_SECONDS: wholeSeconds(20),
+  SLUICE_REPLICA_RUN_LIMIT_SECONDS: wholeSeconds(120),
+  SLUICE_REPLICA_DRAIN_SECONDS: wholeSeconds(30),
   SLUICE_BODY_LIMIT_BYTES: z.coerce.number().int().min(1_024).default(mebibytes(16)),
   SLUICE_STREAM_HEARTBEAT_SECONDS: z.coerce.number().min(0).max(3_600).default(10),
 });
@@ -97,6 +122,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): S
     artifactRoots: value.SLUICE_ARTIFACT_ROOTS?.split(':')
       .filter(Boolean)
       .map((path) => resolve(path)),
+    remoteHosts: value.SLUICE_REMOTE_HOSTS?.split(',').map((host) => host.trim()),
     socketFolder: join(
       shortTemporaryFolder(),
       `sluice-${createHash('sha256').update(home).digest('hex').slice(0, 10)}`,
@@ -104,6 +130,12 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): S
     spoolFolder: join(home, 'spool'),
     bodyLimitBytes: value.SLUICE_BODY_LIMIT_BYTES,
     streamHeartbeatSeconds: value.SLUICE_STREAM_HEARTBEAT_SECONDS,
+    replicas: {
+      startDeadlineSeconds: value.SLUICE_REPLICA_START_SECONDS,
+      livenessSeconds: value.SLUICE_REPLICA_LIVENESS_SECONDS,
+      runLimitSeconds: value.SLUICE_REPLICA_RUN_LIMIT_SECONDS,
+      drainDeadlineSeconds: value.SLUICE_REPLICA_DRAIN_SECONDS,
+    },
   };
 }
 

@@ -1,4 +1,5 @@
 export { loadConfig, required, type SluiceConfig } from './config.js';
+export { grantedProcessors } from './processor-quota.js';
 export { EmbeddedPostgres, type EmbeddedPostgresSettings } from './embedded-postgres.js';
 export { freePort, isPortFree } from './free-port.js';
 export { GuardedChild, type GuardedChildSettings } from './guarded-child.js';

@@ -21,6 +21,7 @@ import {
 } from '@opentelemetry/sdk-trace-base';
 import { NodeTracerProvider } from '@opentelemetry/sdk-trace-node';
 import { ATTR_SERVICE_NAME, ATTR_SERVICE_VERSION } from '@opentelemetry/semantic-conventions';
+import { ProcessMetrics } from './process-metrics.js';
 
 export interface TelemetrySettings {
   service: string;
@@ -64,12 +65,16 @@ export async function startTelemetry(settings: TelemetrySettings): Promise<Telem
   const serializer = new PrometheusSerializer(undefined, false);
   const metering = new MeterProvider({ resource, readers: [reader] });
 
+  const meter = metering.getMeter('sluice', settings.version);
+  const processMetrics = new ProcessMetrics(meter);
+
   return {
     tracer: trace.getTracer('sluice', settings.version),
-    meter: metering.getMeter('sluice', settings.version),
+    meter,
     spanExporter,
     prometheusText: async () => serializer.serialize((await reader.collect()).resourceMetrics),
     [Symbol.asyncDispose]: async () => {
+      processMetrics[Symbol.dispose]();
       await Promise.allSettled([tracing.shutdown(), metering.shutdown()]);
     },
   };

@@ -2,7 +2,15 @@ import pg from 'pg';
 
 /** One committed change: which table, and the key of the row (`model/version`, a name, or an id). */
 export interface Change {
-  table: 'model_versions' | 'endpoints' | 'replica_sets' | 'replicas' | 'rollouts' | 'api_keys';
+  table:
+    | 'model_versions'
+    | 'endpoints'
+    | 'replica_sets'
+    | 'replicas'
+    | 'rollouts'
+    | 'api_keys'
+    | 'quarantined_inputs'
+    | 'secret_headers';
   key: string;
 }
 

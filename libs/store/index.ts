@@ -4,5 +4,12 @@ export { Database, isUniqueViolation, type DatabaseSettings, type Tx } from './d
 export { ApiKeyEntity } from './entities/api-key.entity.js';
 export { EndpointEntity, RouteEntity, type RouteArm } from './entities/endpoint.entity.js';
 export { ModelVersionEntity } from './entities/model-version.entity.js';
-export { ReplicaEntity, ReplicaSetEntity, type ReplicaState } from './entities/replica.entity.js';
+export {
+  ReplicaEntity,
+  ReplicaSetEntity,
+  replicaCauses,
+  type ReplicaCause,
+  type ReplicaRuntime,
+  type ReplicaState,
+} from './entities/replica.entity.js';
 export { RolloutEntity, RolloutEventEntity } from './entities/rollout.entity.js';

@@ -1,4 +1,7 @@
+import { createRequire } from 'node:module';
 import { connect } from 'node:net';
+import { credentials, loadPackageDefinition, Metadata, status, type ServiceError } from '@grpc/grpc-js';
+import { loadSync } from '@grpc/proto-loader';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { SluiceInstance } from '../support/sluice-instance.js';
 import { Traffic, variedText } from '../support/traffic.js';
@@ -103,6 +106,20 @@ it('keeps everything but health closed without a key, and refuses a key in the a
   expect((await infer()).status).toBe(200);
   expect((await sluice.call('DELETE', `/api/keys/${caller.body.id}`)).status).toBeLessThan(300);
   await expect.poll(async () => (await infer()).status, { timeout: 5_000 }).toBe(401);
+});
+
+it('answers over gRPC as well, with the same words', async () => {
+  const { GRPCInferenceService: Service } = (
+    loadPackageDefinition(loadSync(createRequire(import.meta.url).resolve('#proto/open-inference'))) as any
+  ).inference;
+  const client = new Service(`127.0.0.1:${sluice.grpcPort}`, credentials.createInsecure());
+  const metadata = new Metadata();
+  metadata.set('authorization', `Bearer ${key}`);
+  const failure = await new Promise<ServiceError>((resolve) => {
+    client.ModelInfer({ modelName: 'tune' }, metadata, (error: ServiceError) => resolve(error));
+  });
+  client.close();
+  expect(failure).toMatchObject({ code: status.NOT_FOUND, details: 'there is no endpoint tune' });
 });
 
 it('documents itself', async () => {

@@ -8,8 +8,8 @@ const run = promisify(execFile);
 
 export interface LoadRun {
   url: string;
-  headers: Record<string, string>;
-  body: string;
+  headers: Readonly<Record<string, string>>;
+  body: string | Buffer;
   connections: number;
   seconds: number;
 }
@@ -66,9 +66,7 @@ export async function ensureLoadClient(): Promise<void> {
   }
 }
 
-function luaScript({ headers, body }: LoadRun): string {
-  const quoted = (text: string): string =>
-    `"${text.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('\n', '\\n')}"`;
+function luaScript({ headers, body }: Pick<LoadRun, 'headers' | 'body'>): string {
   return [
     'wrk.method = "POST"',
     `wrk.body = ${quoted(body)}`,
@@ -79,4 +77,14 @@ function luaScript({ headers, body }: LoadRun): string {
     '    latency:percentile(50), latency:percentile(99), summary.errors.status, socket))',
     'end',
   ].join('\n');
+}
+
+/** Any bytes as a text literal of Lua: three decimal digits behind a backslash name a byte. */
+function quoted(content: string | Buffer): string {
+  const bytes = [...Buffer.from(content)];
+  const isPlain = (byte: number): boolean => byte >= 0x20 && byte < 0x7f && byte !== 0x22 && byte !== 0x5c;
+  const literal = bytes.map((byte) =>
+    isPlain(byte) ? String.fromCharCode(byte) : `\\${String(byte).padStart(3, '0')}`,
+  );
+  return `"${literal.join('')}"`;
 }

@@ -39,3 +39,9 @@ function nameOf(commandLine: string): string {
     return 'guards';
   return commandLine.split('\0')[0]?.split('/').pop() ?? '?';
 }
+
+/** Resident memory of one process, in MiB. */
+export async function residentOf(pid: number): Promise<number> {
+  const status = await readFile(`/proc/${pid}/status`, 'utf8');
+  return Number(/VmRSS:\s+(\d+)/.exec(status)?.[1] ?? 0) / 1_024;
+}

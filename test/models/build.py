@@ -130,12 +130,68 @@ def identity() -> ModelProto:
     ))
 
 
+DATATYPES = {
+    "bool": ("BOOL", TensorProto.BOOL), "u8": ("UINT8", TensorProto.UINT8), "u16": ("UINT16", TensorProto.UINT16),
+    "u32": ("UINT32", TensorProto.UINT32), "u64": ("UINT64", TensorProto.UINT64), "i8": ("INT8", TensorProto.INT8),
+    "i16": ("INT16", TensorProto.INT16), "i32": ("INT32", TensorProto.INT32), "i64": ("INT64", TensorProto.INT64),
+    "f16": ("FP16", TensorProto.FLOAT16), "bf16": ("BF16", TensorProto.BFLOAT16), "f32": ("FP32", TensorProto.FLOAT),
+    "f64": ("FP64", TensorProto.DOUBLE), "bytes": ("BYTES", TensorProto.STRING),
+}
+
+
+def datatypes() -> ModelProto:
+    """Every datatype of the protocol comes out unchanged; all tensors share the number of rows alone."""
+    def port(name: str, suffix: str, kind: int):
+        return helper.make_tensor_value_info(name + suffix, kind, ["rows", f"{name}_columns"])
+
+    return from_graph(helper.make_graph(
+        [helper.make_node("Identity", [name], [name + "_out"]) for name in DATATYPES], "datatypes",
+        [port(name, "", kind) for name, (_, kind) in DATATYPES.items()],
+        [port(name, "_out", kind) for name, (_, kind) in DATATYPES.items()],
+    ))
+
+
+def external() -> ModelProto:
+    """`y` is the first row of a matrix that lies in a file of its own, plus `x`; all in BF16. `extra` is an 8-bit float."""
+    table = helper.make_tensor("table", TensorProto.BFLOAT16, [2, 4], EXTERNAL_TABLE, raw=True)
+    table.data_location = TensorProto.EXTERNAL
+    table.ClearField("raw_data")
+    for key, value in {"location": "weights/table.bin", "offset": "0", "length": str(len(EXTERNAL_TABLE))}.items():
+        entry = table.external_data.add()
+        entry.key, entry.value = key, value
+    b16 = TensorProto.BFLOAT16
+    graph = helper.make_graph(
+        [
+            helper.make_node("Gather", ["table", "first"], ["row"], axis=0),
+            helper.make_node("Concat", ["x", "row"], ["y"], axis=0),
+            helper.make_node("Cast", ["x"], ["extra"], to=TensorProto.FLOAT8E4M3FN),
+        ],
+        "external",
+        [helper.make_tensor_value_info("x", b16, ["rows", 4])],
+        [helper.make_tensor_value_info("y", b16, ["more_rows", 4]),
+         helper.make_tensor_value_info("extra", TensorProto.FLOAT8E4M3FN, ["rows", 4])],
+        [table, numpy_helper.from_array(np.array([0], dtype=np.int64), "first")],
+    )
+    return from_graph(graph)
+
+
+# 1, 2, 3, 4 and -1, -2, -3, -4 as BF16, little-endian.
+EXTERNAL_TABLE = np.array([0x3F80, 0x4000, 0x4040, 0x4080, 0xBF80, 0xC000, 0xC040, 0xC080], dtype="<u2").tobytes()
+
+
 def from_graph(graph) -> ModelProto:
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 19)], producer_name="sluice-test-models", ir_version=9)
 
 
-def write(folder: str, model: ModelProto, name: str, version: str, description: str, ports: dict, warmup: list) -> None:
-    checker.check_model(model)
+def write(folder: str, model: ModelProto, name: str, version: str, description: str, ports: dict, warmup: list,
+          weights: dict[str, bytes] | None = None) -> None:
+    weights = weights or {}
+    for path, data in weights.items():
+        (HERE / folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (HERE / folder / path).write_bytes(data)
+    # What lies in other files can only be checked where they lie.
+    if not weights:
+        checker.check_model(model)
     content = model.SerializeToString(deterministic=True)
     manifest = {
         "schemaVersion": 1,
@@ -143,7 +199,10 @@ def write(folder: str, model: ModelProto, name: str, version: str, description: 
         "version": version,
         "format": "onnx",
         "description": description,
-        "files": [{"path": "model.onnx", "sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}],
+        "files": [
+            {"path": path, "sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
+            for path, data in {"model.onnx": content, **weights}.items()
+        ],
         **ports,
         "warmup": warmup,
     }
@@ -170,6 +229,14 @@ def main() -> None:
         "inputs": [{"name": name, "datatype": kind, "shape": [-1, -1]} for name, (kind, _) in IDENTITY_TYPES.items()],
         "outputs": [{"name": f"{name}_out", "datatype": kind, "shape": [-1, -1]} for name, (kind, _) in IDENTITY_TYPES.items()],
     }, [{"f32": [[0.5]], "i64": [[1]], "b": [[True]], "s": [["a"]]}])
+    write("datatypes", datatypes(), "datatypes", "1", "Test model: every datatype of the protocol comes out unchanged.", {
+        "inputs": [{"name": name, "datatype": kind, "shape": [-1, -1]} for name, (kind, _) in DATATYPES.items()],
+        "outputs": [{"name": f"{name}_out", "datatype": kind, "shape": [-1, -1]} for name, (kind, _) in DATATYPES.items()],
+    }, [])
+    write("external", external(), "external", "1", "Test model: BF16 with its weights in a file beside the graph.", {
+        "inputs": [{"name": "x", "datatype": "BF16", "shape": [-1, 4]}],
+        "outputs": [{"name": "y", "datatype": "BF16", "shape": [-1, 4]}],
+    }, [], {"weights/table.bin": EXTERNAL_TABLE})
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ import { openAiRoutes } from '../../apps/api/openai/openai-routes.js';
 import { defaultStreamSettings, type StreamSettings } from '../../apps/api/openai/event-stream.js';
 import type { LanguageServiceSettings } from '../../libs/inference/language-service.js';
 import { ReplicaPool } from '../../libs/inference/replica-pool.js';
+import { VersionStatistics } from '../../libs/inference/version-statistics.js';
 
 export interface GatewaySettings {
   /** Addresses of model servers, by endpoint. */
@@ -67,7 +68,8 @@ export async function startGateway(settings: GatewaySettings): Promise<Gateway> 
         const arm = version === undefined ? live.arms[0] : live.pinned.get(version);
         if (arm === undefined) throw sluiceError('SLU_MODEL_VERSION_UNKNOWN', { model: endpoint, version: version! });
         const counter = { count: (outcome: string) => void outcomes.push(outcome) };
-        return { arm, lane: { version: arm.version, pool: pools.get(endpoint)! }, counter } as never;
+        const lane = { version: arm.version, pool: pools.get(endpoint)!, statistics: new VersionStatistics() };
+        return { arm, lane, counter } as never;
       },
     },
     recorder: { record: (record) => void records.push(record) },

@@ -1,14 +1,24 @@
-import { ApiKeys, KeyRing, Pepper, roles, type Role } from '#libs/access';
+import { ApiKeys, KeyRing, Pepper, roles, SecretSeal, type Role } from '#libs/access';
 import { RolloutLedger, Rollouts } from '#libs/control';
-import { ArtifactStore, Endpoints, ModelRegistry, ReplicaSets, type FolderAccess } from '#libs/inference';
+import {
+  ArtifactStore,
+  EndpointLoading,
+  Endpoints,
+  ModelRegistry,
+  QuarantineLedger,
+  ReplicaSets,
+  SecretHeaders,
+  type FolderAccess,
+} from '#libs/inference';
 import { createLogger } from '#libs/platform';
 import { trace } from '@opentelemetry/api';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Gatekeeper } from '../../apps/api/http/gatekeeper.js';
 import { RefusalLog } from '../../apps/api/http/refusal-log.js';
-import { createServer, type ServerParts } from '../../apps/api/server.js';
+import { createServer, type ServerParts, type ServerSettings } from '../../apps/api/server.js';
 import { freshDatabase, type FreshDatabase } from './database.js';
 
 export interface ManagementApi extends AsyncDisposable {
@@ -16,6 +26,7 @@ export interface ManagementApi extends AsyncDisposable {
   db: FreshDatabase;
   folder: string;
   refusals: RefusalLog;
+  gatekeeper: Gatekeeper;
   /** `Authorization` by role. */
   as: Record<Role, { authorization: string }>;
   /** What was given to Temporal. */
@@ -23,10 +34,16 @@ export interface ManagementApi extends AsyncDisposable {
   drain(): void;
 }
 
+/** What other parts may be made of. */
+export interface MadeParts extends Pick<ServerParts, 'registry' | 'endpoints' | 'replicaSets' | 'log'> {
+  db: FreshDatabase;
+}
+
 /** The API on a database of its own, without replicas and without Temporal. */
 export async function managementApi(
   folderAccess: FolderAccess = { kind: 'any' },
-  change: Partial<ServerParts> = {},
+  change: Partial<ServerParts> | ((made: MadeParts) => Partial<ServerParts>) = {},
+  settings: Partial<ServerSettings> = {},
 ): Promise<ManagementApi> {
   const db = await freshDatabase();
   const { database } = db;
@@ -58,44 +75,56 @@ export async function managementApi(
       },
     },
   });
+  const quarantine = new QuarantineLedger({ database, log });
   const refusals = new RefusalLog({ database, log });
   let isDraining = false;
+  const registry = new ModelRegistry(database, store, replicaSets);
+  const changed = typeof change === 'function' ? change({ db, log, registry, endpoints, replicaSets }) : change;
   const app = await createServer(
     {
-      registry: new ModelRegistry(database, store, replicaSets),
+      registry,
       endpoints,
       replicaSets,
+      secretHeaders: new SecretHeaders(database, new SecretSeal(Buffer.alloc(32, 5))),
       rollouts,
+      quarantine,
       apiKeys,
       keyRing,
       refusals,
       log,
-      inference: { infer: () => Promise.reject(new Error('no inference here')), hasReadyReplica: () => false },
       language: {
         begin: () => {
           throw new Error('no inference here');
         },
       },
+      inference: {
+        infer: () => Promise.reject(new Error('no inference here')),
+        hasReadyReplica: () => false,
+        statistics: { find: () => undefined } as never,
+      },
       state: { endpoint: () => undefined, snapshot: { endpoints: new Map(), replicas: new Map() } as never },
+      loading: new EndpointLoading({ database, endpoints, replicaSets, isUp: () => false, waitSeconds: 1 }),
       isReady: () => !isDraining,
       isDraining: () => isDraining,
       prometheusText: async () => '# no metrics\n',
       tracer: trace.getTracer('test'),
-      ...change,
+      ...changed,
     },
-    { version: '0.0.0-test', bodyLimitBytes: 4_096, bodyTimeoutSeconds: 1 },
+    { version: '0.0.0-test', bodyLimitBytes: 4_096, bodyTimeoutSeconds: 1, ...settings },
   );
   return {
     app,
     db,
     folder,
     refusals,
+    gatekeeper: new Gatekeeper(keyRing, refusals),
     workflows,
     as: Object.fromEntries(made) as ManagementApi['as'],
     drain: () => (isDraining = true),
     [Symbol.asyncDispose]: async () => {
       await app.close();
       await refusals[Symbol.asyncDispose]();
+      await quarantine[Symbol.asyncDispose]();
       keyRing[Symbol.dispose]();
       await db[Symbol.asyncDispose]();
       await rm(folder, { recursive: true, force: true });

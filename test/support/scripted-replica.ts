@@ -9,6 +9,10 @@ export interface ScriptedCall {
   deadTicks?: number;
 }
 
+// As undici reports a server that is not there, and one that went away under a call.
+const refused = Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' });
+const hungUp = Object.assign(new Error('other side closed'), { code: 'UND_ERR_SOCKET' });
+
 /** A replica in memory whose faults are written down beforehand; `model` computes or throws. */
 export class ScriptedReplica implements Replica {
   readonly runs: (readonly Tensor[])[] = [];
@@ -37,7 +41,7 @@ export class ScriptedReplica implements Replica {
 
   async infer(inputs: readonly Tensor[], call: ReplicaCall): Promise<Tensor[]> {
     this.attempts.push(inputs);
-    if (!this.isAlive) throw new ReplicaFailure('lost', 'the replica is gone');
+    if (!this.isAlive) throw new ReplicaFailure('lost', 'the replica is gone', { cause: refused });
     const { life } = this;
     const { ticks = 0, fault = 'none', deadTicks = 1 } = this.script(this.runs.length);
     this.runs.push(inputs);
@@ -47,10 +51,10 @@ export class ScriptedReplica implements Replica {
     for (let count = 0; count < ticks && life === this.life; count += 1) await tick();
     this.running -= 1;
     // Whoever was on it when it died is lost as well.
-    if (life !== this.life) throw new ReplicaFailure('lost', 'the replica died');
+    if (life !== this.life) throw new ReplicaFailure('lost', 'the replica died', { cause: hungUp });
     if (fault === 'lost') {
       this.die(deadTicks);
-      throw new ReplicaFailure('lost', 'the replica died');
+      throw new ReplicaFailure('lost', 'the replica died', { cause: hungUp });
     }
     if (fault !== 'none') throw new ReplicaFailure(fault, `scripted ${fault}`);
     return this.model(inputs);

@@ -40,12 +40,13 @@ export class GrpcCall {
   }
 
   /** What the headers of an HTTP answer tell. */
-  sendHead({ version, arm, traceparent }: Pick<InferOutcome, 'version' | 'arm' | 'traceparent'>): void {
+  sendHead({ version, arm, traceparent, isCached }: Omit<InferOutcome<unknown>, 'payload' | 'error'>): void {
     const head = new Metadata();
     head.set('sluice-request-id', this.requestId);
     head.set('traceparent', traceparent);
     if (version !== undefined) head.set('sluice-model-version', version);
     if (arm !== undefined) head.set('sluice-arm', arm);
+    if (isCached === true) head.set('sluice-cache', 'hit');
     this.call.sendMetadata(head);
   }
 

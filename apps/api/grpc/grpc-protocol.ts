@@ -47,11 +47,10 @@ export const grpcProtocol: InferProtocol<GrpcInferResponse> = {
       version satisfies ServedVersion,
       { binary },
     );
-    const scheduling = asked as AskedInference;
     return {
       inputs: asked.inputs,
-      priority: scheduling.priority,
-      timeoutMs: scheduling.timeoutMs ?? timeoutMs,
+      priority: asked.priority,
+      timeoutMs: asked.timeoutMs ?? timeoutMs,
       request: asked,
       isRaw,
     };

@@ -3,6 +3,7 @@ import { createRequire } from 'node:module';
 import { datatypeNames, InferenceService, OutcomeCounters, ServingState, type Tensor } from '#libs/inference';
 import { sluiceError } from '#libs/kernel';
 import {
+  compressionAlgorithms,
   credentials,
   loadPackageDefinition,
   Metadata,
@@ -38,6 +39,7 @@ let replicas: ScriptedReplica[];
 let isReady = true;
 let fault: 'none' | 'lost' | 'model' = 'none';
 let ticks = 0;
+const loading = { load: vi.fn(async () => undefined), unload: vi.fn(async () => undefined) };
 
 /** Gives back what it got, under other names. */
 const mirror = (inputs: readonly Tensor[]): Tensor[] =>
@@ -89,7 +91,10 @@ beforeAll(async () => {
             return { keyId: randomUUID(), role: 'caller', name: 'test' };
           },
         },
+        loading,
+        settings: { traceSampling: 0.01, isLevelEnabled: (level) => level !== 'trace' },
         isReady: () => isReady,
+        isDraining: () => false,
         log,
         version: '0.0.0',
       },
@@ -101,13 +106,13 @@ beforeAll(async () => {
 });
 afterAll(() => stack.disposeAsync());
 
-function clientOf(file: string, path: string[]): Calls {
+function clientOf(file: string, path: string[], options: object = {}): Calls {
   const proto = createRequire(import.meta.url).resolve(`#proto/${file}`);
   let found: any = loadPackageDefinition(
     loadSync(proto, { keepCase: true, longs: String, enums: String, defaults: true, oneofs: true }),
   );
   for (const part of path) found = found[part];
-  return new found(`127.0.0.1:${server.port}`, credentials.createInsecure());
+  return new found(`127.0.0.1:${server.port}`, credentials.createInsecure(), options);
 }
 
 const ask = (
@@ -266,6 +271,38 @@ describe('ModelInfer', () => {
       'inputs[0].shape[0]',
     ],
     ['an unknown output', { outputs: [{ name: 'z' }] }, status.INVALID_ARGUMENT, 'outputs[0].name'],
+    [
+      'a timeout that is none',
+      { parameters: { timeout: { int64_param: '-1' } } },
+      status.INVALID_ARGUMENT,
+      'parameters.timeout: must be a whole number of microseconds',
+    ],
+    [
+      'classes of nothing',
+      { outputs: [{ name: 'x_out', parameters: { classification: { int64_param: '0' } } }] },
+      status.INVALID_ARGUMENT,
+      'outputs[0].parameters.classification',
+    ],
+    [
+      'texts that are not UTF-8',
+      {
+        model_name: 'bytes',
+        inputs: [{ name: 'bytes', datatype: 'BYTES', shape: [1], contents: { bytes_contents: [Buffer.from([0xff])] } }],
+        raw_input_contents: [],
+      },
+      status.INVALID_ARGUMENT,
+      'not valid UTF-8',
+    ],
+    [
+      'a length of a text that lies',
+      {
+        model_name: 'bytes',
+        inputs: [{ name: 'bytes', datatype: 'BYTES', shape: [1] }],
+        raw_input_contents: [Buffer.from([9, 0, 0, 0, 97])],
+      },
+      status.INVALID_ARGUMENT,
+      'says 9 bytes, but only 1 are left',
+    ],
   ])('refuses %s, and says what to change', async (_what, change, code, words) => {
     const request = { model_name: 'plain', inputs: [x(1)], raw_input_contents: [floats(1, 2)], ...change };
     const error = await refused(ask('ModelInfer', request));
@@ -302,6 +339,46 @@ describe('ModelInfer', () => {
     const given = replicas.flatMap((replica) => replica.calls.map(({ timeoutMs }) => timeoutMs));
     expect(Math.min(...given)).toBeLessThanOrEqual(300);
     ticks = 0;
+  });
+});
+
+describe('bytes that no client writes', () => {
+  const method = '/inference.GRPCInferenceService/ModelInfer';
+  const plain = (bytes: Buffer): Buffer => bytes;
+  const send = (bytes: Buffer, options: object = {}): Promise<ServiceError | null> =>
+    new Promise((resolve) => {
+      calls.makeUnaryRequest(method, plain, plain, bytes, good, options, (failure) => resolve(failure));
+    });
+
+  it('are answered or refused, whichever bit is turned, and the server goes on', async () => {
+    const { requestSerialize } = (calls.constructor as any).service['ModelInfer'];
+    const request = { model_name: 'plain', id: 'a', inputs: [x(2)], raw_input_contents: [floats(1, 2, 3, 4)] };
+    const bytes: Buffer = requestSerialize(request);
+    const seen = new Set<number>();
+    for (let at = 0; at < bytes.length; at += 1) {
+      const answers = [1, 2, 4, 8, 16, 32, 64, 128].map((bit) => {
+        const turned = Buffer.from(bytes);
+        turned[at]! ^= bit;
+        return send(turned);
+      });
+      for (const failure of await Promise.all(answers)) {
+        seen.add(failure?.code ?? status.OK);
+        // A message that cannot be read is INTERNAL by gRPC's own rule; a failure of ours would be so by its words.
+        expect(failure?.details ?? '').not.toContain('on our side');
+      }
+    }
+    for (const code of [status.OK, status.INVALID_ARGUMENT, status.NOT_FOUND]) expect(seen).toContain(code);
+    expect(await ask('ServerLive')).toEqual({ live: true });
+  });
+
+  it('are refused when they unpack to more than the limit', async () => {
+    const request = { model_name: 'plain', inputs: [x(200_000)], raw_input_contents: [Buffer.alloc(1_600_000)] };
+    const channel = clientOf('open-inference', ['inference', 'GRPCInferenceService'], {
+      'grpc.default_compression_algorithm': compressionAlgorithms.gzip,
+    });
+    const failure = await refused(ask('ModelInfer', request, good, {}, channel));
+    channel.close();
+    expect(failure.code).toBe(status.RESOURCE_EXHAUSTED);
   });
 });
 

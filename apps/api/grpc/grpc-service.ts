@@ -1,65 +1,53 @@
 import { randomUUID } from 'node:crypto';
-import type { Action } from '#libs/access';
-import type { InferAsk, InferOutcome, LiveEndpoint, ServingState } from '#libs/inference';
+import type { EndpointLoading, InferAsk, InferenceService, InferOutcome, ServingState } from '#libs/inference';
 import { sluiceError } from '#libs/kernel';
 import type { Logger } from '#libs/platform';
-import type { sendUnaryData, ServerDuplexStream, ServerUnaryCall, UntypedServiceImplementation } from '@grpc/grpc-js';
+import type {
+  handleUnaryCall,
+  sendUnaryData,
+  ServerDuplexStream,
+  ServerUnaryCall,
+  UntypedServiceImplementation,
+} from '@grpc/grpc-js';
 import type { Gatekeeper } from '../http/gatekeeper.js';
-import { isModelReady, modelMetadata, repositoryIndex } from '../inference/oip-metadata.js';
+import type { ServerSettingsView } from '../inference/oip-settings.js';
 import { GrpcCall } from './grpc-call.js';
 import type { GrpcInferRequest, GrpcInferResponse } from './grpc-messages.js';
+import { modelCalls, type UnaryCall } from './grpc-model-calls.js';
 import { grpcProtocol, type GrpcAsk } from './grpc-protocol.js';
 import { asSluiceError } from './grpc-status.js';
 import { answerInOrder } from './grpc-stream.js';
 
 export interface GrpcServiceParts {
-  inference: {
+  inference: Pick<InferenceService, 'hasReadyReplica' | 'statistics'> & {
     infer(ask: InferAsk<GrpcInferResponse>): Promise<InferOutcome<GrpcInferResponse>>;
-    hasReadyReplica(versionKey: string): boolean;
   };
   state: Pick<ServingState, 'endpoint' | 'snapshot'>;
+  loading: Pick<EndpointLoading, 'load' | 'unload'>;
   gatekeeper: Pick<Gatekeeper, 'admit'>;
+  settings: ServerSettingsView;
   isReady: () => boolean;
+  isDraining: () => boolean;
   log: Logger;
   version: string;
 }
 
-/** By Triton's names for them. */
-const extensions = ['model_repository', 'parameters', 'schedule_policy'];
-
-interface ModelRef {
-  name: string;
-  version: string;
-}
 interface StreamAnswer {
   error_message?: string;
   infer_response: Partial<GrpcInferResponse>;
 }
+
+// Each request has one answer, which is its last one as well: an empty one behind it would be one too many.
+const finalResponse = { triton_final_response: { bool_param: true } };
 
 /** The calls of `inference.GRPCInferenceService`, on the same parts as the HTTP routes. */
 export class GrpcService {
   constructor(private readonly parts: GrpcServiceParts) {}
 
   get handlers(): UntypedServiceImplementation {
-    const { parts } = this;
-    const { state, isReady, version } = parts;
-    const isUp = (versionKey: string): boolean => parts.inference.hasReadyReplica(versionKey);
-    const read: Action = 'model.metadata';
+    const calls = Object.entries(modelCalls(this.parts));
     return {
-      ServerLive: this.unary(undefined, () => ({ live: true })),
-      ServerReady: this.unary(undefined, () => ({ ready: isReady() })),
-      ServerMetadata: this.unary(read, () => ({ name: 'sluice', version, extensions })),
-      ModelReady: this.unary(read, ({ name, version: asked }: ModelRef) => ({
-        ready: isModelReady(this.known(name), asked || undefined, isUp),
-      })),
-      ModelMetadata: this.unary(read, ({ name, version: asked }: ModelRef) =>
-        modelMetadata(this.known(name), asked || undefined),
-      ),
-      RepositoryIndex: this.unary(read, ({ ready }: { ready: boolean }) => ({
-        models: repositoryIndex(state.snapshot, isUp).filter((entry) => !ready || entry.state === 'READY'),
-      })),
-      SystemSharedMemoryStatus: this.unary(read, () => ({ regions: {} })),
-      CudaSharedMemoryStatus: this.unary(read, () => ({ regions: {} })),
+      ...Object.fromEntries(calls.map(([name, call]) => [name, this.unary(call)])),
       ModelInfer: (call: ServerUnaryCall<GrpcInferRequest, GrpcInferResponse>, done: sendUnaryData<unknown>) =>
         void this.infer(call, done),
       ModelStreamInfer: (stream: ServerDuplexStream<GrpcInferRequest, StreamAnswer>) => void this.inferStream(stream),
@@ -68,22 +56,22 @@ export class GrpcService {
 
   /** Answers the health checking protocol: the server as a whole, or the inference service by its name. */
   readonly health: UntypedServiceImplementation = {
-    Check: this.unary(undefined, ({ service }: { service: string }) => {
-      if (service !== '' && service !== 'inference.GRPCInferenceService')
-        throw sluiceError('SLU_REQUEST_NOT_FOUND', { path: service.slice(0, 100) });
-      return { status: this.parts.isReady() ? 'SERVING' : 'NOT_SERVING' };
+    Check: this.unary({
+      action: undefined,
+      answer: ({ service }: { service: string }) => {
+        if (service !== '' && service !== 'inference.GRPCInferenceService')
+          throw sluiceError('SLU_REQUEST_NOT_FOUND', { path: service.slice(0, 100) });
+        return { status: this.parts.isReady() ? 'SERVING' : 'NOT_SERVING' };
+      },
     }),
   };
 
-  private unary<Request, Response>(
-    action: Action | undefined,
-    answer: (request: Request) => Response | Promise<Response>,
-  ): (call: ServerUnaryCall<Request, Response>, done: sendUnaryData<Response>) => void {
-    const work = async (given: ServerUnaryCall<Request, Response>, done: sendUnaryData<Response>): Promise<void> => {
+  private unary({ action, answer }: UnaryCall): handleUnaryCall<unknown, unknown> {
+    const work = async (given: ServerUnaryCall<unknown, unknown>, done: sendUnaryData<unknown>): Promise<void> => {
       const call = new GrpcCall(given);
       try {
-        if (action !== undefined) this.parts.gatekeeper.admit(call.admitted, action);
-        done(null, await answer(given.request));
+        const principal = action === undefined ? undefined : this.parts.gatekeeper.admit(call.admitted, action);
+        done(null, await answer(given.request, call, principal));
       } catch (failure) {
         done(this.refusalOf(call, failure));
       }
@@ -125,16 +113,11 @@ export class GrpcService {
     if (payload === undefined) {
       const { id, model_name, model_version } = request;
       const text = asSluiceError(error).message;
-      return { error_message: text, infer_response: { id, model_name, model_version, outputs: [] } };
+      const parameters = wantsFinal ? finalResponse : {};
+      return { error_message: text, infer_response: { id, model_name, model_version, parameters, outputs: [] } };
     }
-    if (wantsFinal) payload.parameters = { triton_final_response: { bool_param: true } };
+    if (wantsFinal) payload.parameters = finalResponse;
     return { infer_response: payload };
-  }
-
-  private known(name: string): LiveEndpoint {
-    const endpoint = this.parts.state.endpoint(name);
-    if (endpoint === undefined) throw sluiceError('SLU_ENDPOINT_UNKNOWN', { endpoint: name });
-    return endpoint;
   }
 
   private refusalOf(call: GrpcCall, failure: unknown) {
@@ -161,6 +144,7 @@ function askOf(
     requestId,
     stickyKey: call.header('sluice-sticky-key'),
     keyId,
+    tenant: keyId,
     traceparent: call.header('traceparent'),
     caller: call.presence,
   };

@@ -16,6 +16,7 @@ export const archiveTypes = ['application/gzip', 'application/x-gzip', 'applicat
 export function parseBodies(fastify: FastifyInstance, settings: BodyParserSettings): void {
   const bodies = new BodyReader(settings);
   fastify.addHook('onClose', async () => bodies[Symbol.dispose]());
+  fastify.decorateRequest('bodyBytes', 0);
   fastify.removeAllContentTypeParsers();
   fastify.addContentTypeParser('application/json', bodies.json);
   // No plugin reads the forms: it would add asynchronous hooks to every request of the server, inference included.

@@ -48,7 +48,8 @@ export function sluiceErrorOf(failure: unknown, req: FastifyRequest, routes: Rou
       ? failure.getStatus()
       : Number((cause as { statusCode?: unknown } | null)?.statusCode ?? 500);
   const path = pathOf(req);
-  if (status === 404) {
+  // Whatever else is wrong with a request, where there is no route that comes first.
+  if (status === 404 || (status < 500 && req.is404)) {
     if (routes.methodsAt(path).length === 0) return sluiceError('SLU_REQUEST_NOT_FOUND', { path });
     return sluiceError('SLU_REQUEST_METHOD', { path, method: req.method });
   }

@@ -2,6 +2,7 @@ import { secondsToMs, sluiceError, type SluiceError } from '#libs/kernel';
 import type { FastifyRequest } from 'fastify';
 import { isUtf8 } from 'node:buffer';
 import type { IncomingMessage } from 'node:http';
+import { inflaterFor, notInflatable, type Inflater } from './oip-body-coding.js';
 import { wrongMediaType } from './oip-error.js';
 
 export interface BodyReaderSettings {
@@ -17,6 +18,18 @@ export class BinaryBody {
   ) {}
 }
 
+/** A body of raw tensor bytes alone. */
+export class RawBody {
+  constructor(readonly binary: Buffer) {}
+}
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Bytes of the body as it is kept in memory: unpacked, and counted where no header tells. */
+    bodyBytes: number;
+  }
+}
+
 type Done = (error: Error | null, body?: unknown) => void;
 
 const sweepEveryMs = 500;
@@ -24,7 +37,7 @@ const sweepEveryMs = 500;
 const discardLimits = 4;
 
 /**
- * Reads JSON bodies within limits of size and time. One sweep watches the time of all bodies, so that a request whose
+ * Reads JSON bodies, plain or compressed, within limits of size and time. One sweep watches the time of all bodies, so that a request whose
  * body is there at once pays for no timer.
  */
 export class BodyReader implements Disposable {
@@ -42,21 +55,17 @@ export class BodyReader implements Disposable {
 
   /** Fastify content parser for `application/json`. */
   readonly json = (req: FastifyRequest, payload: IncomingMessage, done: Done): void => {
-    const refusal = refusalOf(req);
-    if (refusal !== undefined) {
-      done(refusal);
+    let inflater: Inflater | undefined;
+    try {
+      inflater = inflaterFor(req.headers['content-encoding']);
+    } catch (refusal) {
+      done(refusal as SluiceError);
       return;
     }
-    const arrival = new Arrival(
-      payload,
-      Number(req.headers['content-length']),
-      this.settings.limitBytes,
-      req.headers[binaryHeader] as string | undefined,
-      (error, body) => {
-        this.arriving.delete(arrival);
-        done(error, body);
-      },
-    );
+    const arrival = new Arrival(req, payload, this.settings.limitBytes, inflater, (error, body) => {
+      this.arriving.delete(arrival);
+      done(error, body);
+    });
     this.arriving.add(arrival);
     arrival.begin();
   };
@@ -84,22 +93,30 @@ class Arrival {
   private isEnded = false;
 
   constructor(
+    private readonly req: FastifyRequest,
     private readonly payload: IncomingMessage,
-    private readonly declaredBytes: number,
     private readonly limitBytes: number,
-    private readonly headerLength: string | undefined,
+    private readonly inflater: Inflater | undefined,
     private readonly done: Done,
   ) {}
 
   begin(): void {
-    if (this.declaredBytes > this.limitBytes * discardLimits) {
+    const { payload, inflater } = this;
+    if (Number(this.req.headers['content-length']) > this.limitBytes * discardLimits) {
       this.end(this.tooLarge());
       return;
     }
-    this.payload.on('data', (chunk: Buffer) => this.take(chunk));
-    this.payload.on('end', () => this.complete());
-    this.payload.on('error', () => this.end(sluiceError('SLU_REQUEST_ABANDONED')));
-    this.payload.resume();
+    payload.on('error', () => this.end(sluiceError('SLU_REQUEST_ABANDONED')));
+    const source = inflater ?? payload;
+    source.on('data', (chunk: Buffer) => this.take(chunk));
+    source.on('end', () => this.complete());
+    if (inflater === undefined) {
+      payload.resume();
+      return;
+    }
+    const encoding = this.req.headers['content-encoding'] as string;
+    inflater.on('error', (cause) => this.end(notInflatable(encoding, cause)));
+    payload.pipe(inflater);
   }
 
   end(error: SluiceError): void {
@@ -111,7 +128,8 @@ class Arrival {
     if (this.bytes <= this.limitBytes) this.chunks.push(chunk);
     else {
       this.chunks.length = 0;
-      if (this.bytes > this.limitBytes * discardLimits) this.end(this.tooLarge());
+      // What unpacks to too much is not unpacked any further: there may be no end to it.
+      if (this.inflater !== undefined || this.bytes > this.limitBytes * discardLimits) this.end(this.tooLarge());
     }
   }
 
@@ -128,7 +146,7 @@ class Arrival {
     }
     let body: unknown;
     try {
-      const { headerLength } = this;
+      const headerLength = this.req.headers[binaryHeader] as string | undefined;
       body = headerLength === undefined ? jsonOf(bytes, 'the body') : binaryBodyOf(headerLength, bytes);
     } catch (refusal) {
       this.end(refusal as SluiceError);
@@ -141,7 +159,16 @@ class Arrival {
     if (this.isEnded) return;
     this.isEnded = true;
     this.chunks.length = 0;
+    if (this.inflater !== undefined) this.stopInflating(this.inflater);
+    this.req.bodyBytes = this.bytes;
     this.done(error, body);
+  }
+
+  private stopInflating(inflater: Inflater): void {
+    this.payload.unpipe(inflater);
+    inflater.destroy();
+    // What still comes is read and dropped, so that the client gets its answer.
+    this.payload.resume();
   }
 
   private tooLarge(): SluiceError {
@@ -165,22 +192,11 @@ function binaryBodyOf(stated: string, bytes: Buffer): unknown {
   const problem = (what: string): SluiceError =>
     sluiceError('SLU_REQUEST_MALFORMED', { what: `Inference-Header-Content-Length ${what}` });
   if (Number.isNaN(length)) throw problem('must be a whole number of bytes');
-  if (length === 0) throw problem('is 0: a body of raw bytes alone is not supported, send a JSON header in front');
+  if (length === 0) return new RawBody(bytes);
   if (length > bytes.length) throw problem(`is ${length}, but the body has only ${bytes.length} bytes`);
   const header = jsonOf(bytes.subarray(0, length), 'the JSON header');
   // A header that covers the whole body says that there is nothing but JSON.
   return length === bytes.length ? header : new BinaryBody(header, bytes.subarray(length));
-}
-
-function refusalOf({ headers }: FastifyRequest): SluiceError | undefined {
-  const encoding = headers['content-encoding'];
-  if (encoding !== undefined && encoding !== 'identity') {
-    return sluiceError('SLU_REQUEST_MEDIA_TYPE', {
-      given: `with content encoding ${encoding.slice(0, 50)}`,
-      wanted: 'plain application/json',
-    });
-  }
-  return undefined;
 }
 
 // V8 quotes the text around the fault; only the place of it is passed on.

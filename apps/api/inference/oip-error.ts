@@ -15,6 +15,7 @@ export function sendOipError(reply: FastifyReply, error: SluiceError): FastifyRe
   return reply
     .code(status)
     .header('content-type', jsonType)
+    .header('sluice-error-code', error.code)
     .send(JSON.stringify({ error: error.message }));
 }
 

@@ -2,7 +2,7 @@ import type { LiveEndpoint, ServedVersion, ServingSnapshot, TensorSpec } from '#
 import { sluiceError } from '#libs/kernel';
 
 /** `platform` as Triton and MLServer name it. */
-const platforms = {
+export const platforms = {
   onnx: 'onnx_onnxv1',
   torchscript: 'pytorch_torchscript',
   'torch-export': 'pytorch_export',
@@ -11,6 +11,23 @@ const platforms = {
   gguf: 'llama_gguf',
   remote: 'remote',
 } as const satisfies Record<ServedVersion['format'], string>;
+
+/** What is kept of Triton's extensions, by its names for them; docs/reference/open-inference-protocol.md tells of each. */
+const extensions = [
+  'binary_tensor_data',
+  'classification',
+  'model_configuration',
+  'model_repository',
+  'parameters',
+  'schedule_policy',
+  'statistics',
+];
+
+export const serverMetadata = (version: string): { name: string; version: string; extensions: string[] } => ({
+  name: 'sluice',
+  version,
+  extensions,
+});
 
 export interface ModelMetadata {
   name: string;
@@ -62,12 +79,12 @@ export function repositoryIndex(snapshot: ServingSnapshot, isUp: (versionKey: st
   );
 }
 
-function versionsOf({ arms }: LiveEndpoint): ServedVersion[] {
+export function versionsOf({ arms }: LiveEndpoint): ServedVersion[] {
   return [...new Set(arms.map(({ version }) => version))].sort((one, other) => (one.version < other.version ? -1 : 1));
 }
 
-// The stable arm is the last one; what it declares is what the endpoint declares.
-function describedVersion(endpoint: LiveEndpoint, asked: string | undefined): ServedVersion {
+/** The stable arm is the last one; what it declares is what the endpoint declares. @throws SLU_MODEL_VERSION_UNKNOWN */
+export function describedVersion(endpoint: LiveEndpoint, asked: string | undefined): ServedVersion {
   const version = asked === undefined ? endpoint.arms.at(-1)?.version : endpoint.pinned.get(asked)?.version;
   if (version === undefined)
     throw sluiceError('SLU_MODEL_VERSION_UNKNOWN', { model: endpoint.name, version: asked ?? '?' });

@@ -1,3 +1,4 @@
+import { ServingStatistics } from '#libs/inference';
 import fastify from 'fastify';
 import { expect, it } from 'vitest';
 import { oipPaths, oipSchemas } from './oip-openapi.js';
@@ -10,8 +11,14 @@ it('describes exactly the routes that there are, and only schemas that there are
     routes.push(`${String(method).toLowerCase()} ${url.replace(/:(\w+)/g, '{$1}')}`);
   });
   await server.register(oipRoutes, {
-    inference: { infer: () => Promise.reject(new Error('not asked')), hasReadyReplica: () => false },
+    inference: {
+      infer: () => Promise.reject(new Error('not asked')),
+      hasReadyReplica: () => false,
+      statistics: new ServingStatistics(),
+    },
     state: { endpoint: () => undefined, snapshot: { endpoints: new Map(), versions: new Map(), replicas: new Map() } },
+    loading: { load: async () => undefined, unload: async () => undefined },
+    settings: { traceSampling: undefined, isLevelEnabled: () => false },
     authenticate: () => ({ keyId: '' }),
     isReady: () => false,
     isDraining: () => false,

@@ -1,14 +1,23 @@
-/** The Open Inference Protocol v2 as it stands here, as OpenAPI 3.1 path objects and schemas for `/openapi.json`. */
+/** The Open Inference Protocol v2 as it stands here, as OpenAPI 3.1 path objects for `/openapi.json`. */
+import {
+  answering,
+  bodyFailures,
+  closed,
+  failing,
+  json,
+  modelPart,
+  open,
+  ref,
+  requestId,
+  text,
+  twice,
+} from './oip-openapi-parts.js';
 
-const json = (schema: object): object => ({ content: { 'application/json': { schema } } });
-const ref = (name: string): object => ({ $ref: `#/components/schemas/${name}` });
-const text = (description?: string): object => ({ type: 'string', ...(description && { description }) });
+export { oipSchemas } from './oip-openapi-schemas.js';
 
-const requestId = {
-  'sluice-request-id': {
-    description: 'UUID of this request; it leads to its record and log lines.',
-    schema: { type: 'string', format: 'uuid' },
-  },
+const headerLength = {
+  description: 'Bytes of the JSON in front of binary tensors; 0 for a body of raw bytes alone.',
+  schema: { type: 'integer', minimum: 0 },
 };
 const inferHeaders = {
   ...requestId,
@@ -17,66 +26,33 @@ const inferHeaders = {
     description: 'The arm of the route that the request was in; `pinned` when the path names a version.',
     schema: text(),
   },
+  'sluice-cache': { description: '`hit` when the answer was stored and no model ran for it.', schema: text() },
   traceparent: { description: 'W3C trace context of this request.', schema: text() },
 };
+const inferParameters = [
+  {
+    name: 'sluice-sticky-key',
+    in: 'header',
+    required: false,
+    schema: text(),
+    description: 'Requests with the same key stay in the same arm. `parameters.sticky_key` in the body does the same.',
+  },
+  { name: 'inference-header-content-length', in: 'header', required: false, ...headerLength },
+];
 
-const failures: Record<string, string> = {
-  400: 'The request cannot be read, or an input is not what the model declares; the sentence names the field.',
-  401: 'No valid API key.',
-  403: 'The key may not do this.',
-  404: 'No such endpoint or version.',
-  408: 'The body did not arrive in time.',
-  413: 'The body is larger than the limit.',
-  415: 'The content type is not accepted.',
-  500: 'The model failed on this input, or gave an answer that cannot be sent.',
-  502: 'Two replicas died while answering.',
-  503: 'No ready replica, a full queue, or the server is shutting down; see Retry-After.',
-  504: 'The model did not answer in time.',
-};
+const binary = { 'application/octet-stream': { schema: { type: 'string', format: 'binary' } } };
 
-function failing(...statuses: number[]): Record<string, object> {
-  return Object.fromEntries(
-    statuses.map((status) => {
-      const headers =
-        status === 503
-          ? { ...requestId, 'retry-after': { description: 'Seconds.', schema: { type: 'integer' } } }
-          : requestId;
-      return [String(status), { description: failures[status], headers, ...json(ref('OipError')) }];
-    }),
-  );
-}
-
-const model = { name: 'model', in: 'path', required: true, description: 'Name of the endpoint.', schema: text() };
-const version = { name: 'version', in: 'path', required: true, description: 'Version of the model.', schema: text() };
-const stickyKey = {
-  name: 'sluice-sticky-key',
-  in: 'header',
-  required: false,
-  schema: text(),
-  description: 'Requests with the same key stay in the same arm. `parameters.sticky_key` in the body does the same.',
-};
-
-const open = { tags: ['inference'], security: [] };
-const closed = { tags: ['inference'], security: [{ apiKey: [] }] };
-const ready = (schema: string) => ({
-  200: { description: 'Ready.', headers: requestId, ...json(ref(schema)) },
-  503: { description: 'Not ready.', headers: requestId, ...json(ref(schema)) },
-});
-
-function metadata(id: string, parameters: object[]): object {
-  const answers = {
-    200: { description: 'Inputs, outputs and versions.', headers: requestId, ...json(ref('OipModelMetadata')) },
-  };
-  return {
+const reading =
+  (summary: string, description: string, schema: object) =>
+  (id: string, parameters: object[]): object => ({
     get: {
       ...closed,
       operationId: id,
-      summary: 'Describe a model',
+      summary,
       parameters,
-      responses: { ...answers, ...failing(401, 403, 404) },
+      responses: { ...answering(description, schema), ...failing(401, 403, 404) },
     },
-  };
-}
+  });
 
 function readiness(id: string, parameters: object[]): object {
   return {
@@ -90,18 +66,87 @@ function readiness(id: string, parameters: object[]): object {
   };
 }
 
+const ready = (schema: string): object => ({
+  200: { description: 'Ready.', headers: requestId, ...json(ref(schema)) },
+  503: { description: 'Not ready.', headers: requestId, ...json(ref(schema)) },
+});
+
 function infer(id: string, parameters: object[]): object {
+  const { content } = json(ref('OipInferResponse'));
+  const headers = { ...inferHeaders, 'inference-header-content-length': headerLength };
   return {
     post: {
       ...closed,
       operationId: id,
       summary: 'Infer',
-      parameters: [...parameters, stickyKey],
-      requestBody: { required: true, ...json(ref('OipInferRequest')) },
+      description: 'Bodies may be compressed (`Content-Encoding`, `Accept-Encoding`: gzip or deflate).',
+      parameters: [...parameters, ...inferParameters],
+      requestBody: { required: true, content: { ...json(ref('OipInferRequest')).content, ...binary } },
       responses: {
-        200: { description: 'The outputs.', headers: inferHeaders, ...json(ref('OipInferResponse')) },
-        ...failing(400, 401, 403, 404, 408, 413, 415, 500, 502, 503, 504),
+        200: {
+          description: 'The outputs, with binary tensors where asked.',
+          headers,
+          content: { ...content, ...binary },
+        },
+        ...failing(...bodyFailures, 401, 403, 404, 422, 429, 500, 502, 503, 504),
       },
+    },
+  };
+}
+
+function control(verb: 'load' | 'unload', summary: string, ...failures: number[]): object {
+  return {
+    post: {
+      ...closed,
+      operationId: `oipRepository${verb === 'load' ? 'Load' : 'Unload'}`,
+      summary,
+      parameters: [modelPart],
+      requestBody: { required: false, ...json(ref('OipControl')) },
+      responses: { ...answering('Done.', ref('OipNothing')), ...failing(...bodyFailures, 401, 403, 404, ...failures) },
+    },
+  };
+}
+
+function refused(id: string, summary: string, parameters: object[] = []): object {
+  return {
+    ...closed,
+    operationId: id,
+    summary,
+    parameters,
+    responses: failing(...bodyFailures, 401, 403, 501),
+  };
+}
+
+function settings(path: string, id: string, what: string, parameters: object[] = []): Record<string, object> {
+  const { get } = reading(
+    `Read the ${what} settings`,
+    'As the process was started.',
+    ref('OipSettings'),
+  )(id, parameters) as { get: object };
+  return { [path]: { get, post: refused(`${id}Update`, `Refuses: the ${what} settings are read only`, parameters) } };
+}
+
+function sharedMemory(kind: 'System' | 'Cuda'): Record<string, object> {
+  const base = `/v2/${kind.toLowerCase()}sharedmemory`;
+  const region = { name: 'region', in: 'path', required: true, schema: text() };
+  const id = `oip${kind}SharedMemory`;
+  const both = (path: string, make: (id: string, parameters: object[]) => object): Record<string, object> => ({
+    [`${base}/${path}`]: make(`${id}_${path}`, []),
+    [`${base}/region/{region}/${path}`]: make(`${id}Region_${path}`, [region]),
+  });
+  return {
+    ...both('status', reading('List shared memory regions', 'Always none.', ref('OipRegions'))),
+    ...both('unregister', (operationId, parameters) => ({
+      post: {
+        ...closed,
+        operationId,
+        summary: 'Forget regions: there never are any',
+        parameters,
+        responses: { ...answering('Nothing is registered.', ref('OipNothing')), ...failing(...bodyFailures, 401, 403) },
+      },
+    })),
+    [`${base}/region/{region}/register`]: {
+      post: refused(`${id}Register`, 'Refuses: shared memory is not supported', [region]),
     },
   };
 }
@@ -112,10 +157,7 @@ export const oipPaths: Record<string, object> = {
       ...closed,
       operationId: 'oipServer',
       summary: 'Describe the server',
-      responses: {
-        200: { description: 'Name, version, extensions.', headers: requestId, ...json(ref('OipServer')) },
-        ...failing(401, 403),
-      },
+      responses: { ...answering('Name, version, extensions.', ref('OipServer')), ...failing(401, 403) },
     },
   },
   '/v2/health/live': {
@@ -123,18 +165,22 @@ export const oipPaths: Record<string, object> = {
       ...open,
       operationId: 'oipLive',
       summary: 'Is the process alive?',
-      responses: { 200: { description: 'Alive.', headers: requestId, ...json(ref('OipLive')) } },
+      responses: answering('Alive.', ref('OipLive')),
     },
   },
   '/v2/health/ready': {
     get: { ...open, operationId: 'oipReady', summary: 'Can requests be answered?', responses: ready('OipReady') },
   },
-  '/v2/models/{model}': metadata('oipModel', [model]),
-  '/v2/models/{model}/versions/{version}': metadata('oipModelVersion', [model, version]),
-  '/v2/models/{model}/ready': readiness('oipModelReady', [model]),
-  '/v2/models/{model}/versions/{version}/ready': readiness('oipModelVersionReady', [model, version]),
-  '/v2/models/{model}/infer': infer('oipInfer', [model]),
-  '/v2/models/{model}/versions/{version}/infer': infer('oipVersionInfer', [model, version]),
+  ...twice('', '', reading('Describe a model', 'Inputs, outputs and versions.', ref('OipModelMetadata'))),
+  ...twice('/ready', 'Ready', readiness),
+  ...twice('/config', 'Config', reading('Show how it is served', "Triton's shape.", ref('OipModelConfig'))),
+  ...twice('/stats', 'Stats', reading('Show its statistics', 'Since this process began.', ref('OipStatistics'))),
+  '/v2/models/stats': reading(
+    'Show the statistics of all',
+    'Since this process began.',
+    ref('OipStatistics'),
+  )('oipStats', []),
+  ...twice('/infer', 'Infer', infer),
   '/v2/repository/index': {
     post: {
       ...closed,
@@ -142,107 +188,16 @@ export const oipPaths: Record<string, object> = {
       summary: 'List endpoints and their versions',
       requestBody: { required: false, ...json({ type: 'object', properties: { ready: { type: 'boolean' } } }) },
       responses: {
-        200: {
-          description: 'All, or the ready ones.',
-          headers: requestId,
-          ...json({ type: 'array', items: ref('OipIndexEntry') }),
-        },
-        ...failing(400, 401, 403, 413, 415),
+        ...answering('All, or the ready ones.', { type: 'array', items: ref('OipIndexEntry') }),
+        ...failing(...bodyFailures, 401, 403),
       },
     },
   },
-};
-
-const shape = { type: 'array', items: { type: 'integer' } };
-const datatype = {
-  type: 'string',
-  enum: [
-    'BOOL',
-    'UINT8',
-    'UINT16',
-    'UINT32',
-    'UINT64',
-    'INT8',
-    'INT16',
-    'INT32',
-    'INT64',
-    'FP16',
-    'BF16',
-    'FP32',
-    'FP64',
-    'BYTES',
-  ],
-};
-const parameters = { type: 'object', additionalProperties: { type: ['string', 'number', 'boolean'] } };
-const tensor = (extra: object, required: string[]): object => ({
-  type: 'object',
-  required,
-  properties: { name: text(), datatype, shape, ...extra },
-});
-const data = { type: 'array', items: {}, description: 'Row-major, flat or nested.' };
-const specs = { type: 'array', items: tensor({}, ['name', 'datatype', 'shape']) };
-const flag = (name: string): object => ({
-  type: 'object',
-  required: [name],
-  properties: { [name]: { type: 'boolean' } },
-});
-
-export const oipSchemas: Record<string, object> = {
-  OipError: { type: 'object', required: ['error'], properties: { error: text('One sentence.') } },
-  OipServer: {
-    type: 'object',
-    properties: { name: text(), version: text(), extensions: { type: 'array', items: text() } },
-  },
-  OipLive: flag('live'),
-  OipReady: flag('ready'),
-  OipModelReady: {
-    type: 'object',
-    required: ['name', 'ready'],
-    properties: { name: text(), ready: { type: 'boolean' } },
-  },
-  OipModelMetadata: {
-    type: 'object',
-    required: ['name', 'platform', 'inputs', 'outputs'],
-    properties: {
-      name: text(),
-      versions: { type: 'array', items: text() },
-      platform: text(),
-      inputs: specs,
-      outputs: specs,
-    },
-  },
-  OipInferRequest: {
-    type: 'object',
-    required: ['inputs'],
-    properties: {
-      id: text(),
-      parameters,
-      inputs: { type: 'array', items: tensor({ parameters, data }, ['name', 'datatype', 'shape', 'data']) },
-      outputs: {
-        type: 'array',
-        items: { type: 'object', required: ['name'], properties: { name: text(), parameters } },
-      },
-    },
-  },
-  OipInferResponse: {
-    type: 'object',
-    required: ['model_name', 'model_version', 'outputs'],
-    properties: {
-      model_name: text('The endpoint.'),
-      model_version: text(),
-      id: text(),
-      parameters,
-      outputs: { type: 'array', items: tensor({ data }, ['name', 'datatype', 'shape', 'data']) },
-    },
-  },
-  OipIndexEntry: {
-    type: 'object',
-    required: ['name', 'version', 'state', 'reason'],
-    properties: {
-      name: text(),
-      version: text(),
-      state: { type: 'string', enum: ['READY', 'UNAVAILABLE'] },
-      reason: text(),
-    },
-  },
+  '/v2/repository/models/{model}/load': control('load', 'Ask for its replicas, and wait for them', 409, 503),
+  '/v2/repository/models/{model}/unload': control('unload', 'Ask for no replicas any more', 409, 503),
+  ...settings('/v2/trace/setting', 'oipTrace', 'trace'),
+  ...settings('/v2/models/{model}/trace/setting', 'oipModelTrace', 'trace', [modelPart]),
+  ...settings('/v2/logging', 'oipLogging', 'log'),
+  ...sharedMemory('System'),
+  ...sharedMemory('Cuda'),
 };

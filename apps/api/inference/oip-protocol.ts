@@ -1,12 +1,13 @@
 import {
   encodeInferResponse,
   parseInferRequest,
+  parseRawRequest,
   renderInferResponse,
   selectOutputs,
   type InferProtocol,
   type InferRequest,
 } from '#libs/inference';
-import { BinaryBody } from './oip-body.js';
+import { BinaryBody, RawBody } from './oip-body.js';
 
 /** What is sent back: JSON text, or a JSON header of `headerLength` bytes with the bytes of the tensors behind it. */
 export interface OipPayload {
@@ -24,10 +25,10 @@ export const oipProtocol: InferProtocol<OipPayload> = {
     return typeof key === 'string' || typeof key === 'number' ? String(key) : undefined;
   },
 
-  read: (body, version) =>
-    body instanceof BinaryBody
-      ? parseInferRequest(body.header, version, { binary: body.binary })
-      : parseInferRequest(body, version),
+  read(body, version) {
+    if (body instanceof BinaryBody) return parseInferRequest(body.header, version, { binary: body.binary });
+    return body instanceof RawBody ? parseRawRequest(body.binary, version) : parseInferRequest(body, version);
+  },
 
   write({ endpoint, version, outputs }, asked) {
     const request = asked as InferRequest;

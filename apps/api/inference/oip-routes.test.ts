@@ -1,5 +1,5 @@
 import type { InferAsk, InferOutcome, LiveEndpoint, ServedVersion, ServingSnapshot } from '#libs/inference';
-import { CallerPresence, pinnedArm } from '#libs/inference';
+import { CallerPresence, pinnedArm, ServingStatistics } from '#libs/inference';
 import { SluiceError, sluiceError } from '#libs/kernel';
 import fastify, { type FastifyInstance } from 'fastify';
 import { once } from 'node:events';
@@ -83,7 +83,10 @@ function options(): OipRoutesOptions {
         return answer(ask);
       },
       hasReadyReplica: () => isUp,
+      statistics: new ServingStatistics(),
     },
+    loading: { load: async () => undefined, unload: async () => undefined },
+    settings: { traceSampling: undefined, isLevelEnabled: () => false },
     state: { endpoint: (name) => snapshot.endpoints.get(name), snapshot },
     authenticate: (req) => {
       if (req.headers.authorization === undefined) throw sluiceError('SLU_ACCESS_KEY_MISSING');
@@ -120,6 +123,14 @@ function binaryBody(bytes: Buffer, size: number, more: object = {}): { body: Buf
 }
 
 const twoFloats = Buffer.from(Float32Array.of(1, 2).buffer);
+
+it('says that an answer came from the cache, and nothing of the kind otherwise', async () => {
+  const fromModel = answer;
+  expect((await post(good)).headers['sluice-cache']).toBeUndefined();
+  answer = async (ask) => ({ ...(await fromModel(ask)), isCached: true });
+  expect((await post(good)).headers['sluice-cache']).toBe('hit');
+  expect(asked.map(({ tenant }) => tenant)).toEqual(['k1', 'k1']);
+});
 
 it.each<[string, object, boolean]>([
   ['to which all outputs shall be binary', { parameters: { binary_data_output: true } }, true],
@@ -210,7 +221,8 @@ it.each<[what: string, payload: string | Buffer, headers: Record<string, string>
     /application\/x-www-form-urlencoded .*application\/json/,
   ],
   ['a content type that is none', '{}', { 'content-type': ';;' }, 415, /application\/json/],
-  ['a compressed body', '{}', { 'content-encoding': 'gzip' }, 415, /gzip/],
+  ['a body compressed with br', '{}', { 'content-encoding': 'br' }, 415, /br is not accepted.*gzip or deflate/],
+  ['a body that is not what it says', '{}', { 'content-encoding': 'gzip' }, 400, /not valid gzip/],
   [
     'a header length that is no number',
     '{}    ',
@@ -218,7 +230,7 @@ it.each<[what: string, payload: string | Buffer, headers: Record<string, string>
     400,
     /whole number of bytes/,
   ],
-  ['a header length of 0', '{}    ', { 'inference-header-content-length': '0' }, 400, /send a JSON header/],
+  ['raw bytes of no whole row', '{}    ', { 'inference-header-content-length': '0' }, 400, /wants a multiple of 8/],
   [
     'a header length beyond the body',
     '{}',
@@ -362,8 +374,9 @@ it('lists the repository, with and without a body', async () => {
 
 it('tells a wrong method from a wrong path', async () => {
   const wrongMethod = await get('/v2/models/scores/infer');
-  expect([wrongMethod.statusCode, wrongMethod.json()]).toEqual([
+  expect([wrongMethod.statusCode, wrongMethod.headers['allow'], wrongMethod.json()]).toEqual([
     405,
+    'POST',
     { error: '/v2/models/scores/infer does not answer GET' },
   ]);
   expect((await get('/v2/modelz')).statusCode).toBe(404);

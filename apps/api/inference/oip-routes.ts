@@ -1,21 +1,28 @@
-import type { InferAsk, InferenceService, InferOutcome, LiveEndpoint, ServingState } from '#libs/inference';
-import { sluiceError } from '#libs/kernel';
+import type { EndpointLoading, InferAsk, InferenceService, InferOutcome, ServingState } from '#libs/inference';
+import { isSluiceError, sluiceError, type SluiceError } from '#libs/kernel';
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest, onRequestHookHandler } from 'fastify';
 import { randomUUID } from 'node:crypto';
 import { hasKeyInQuery } from '../http/key-in-query.js';
+import { answerCoding, compressed, type BodyCoding } from './oip-body-coding.js';
 import { BodyReader } from './oip-body.js';
 import { callerOf } from './oip-caller.js';
 import { jsonType, oipErrorOf, pathOf, sendOipError } from './oip-error.js';
-import { isModelReady, modelMetadata, repositoryIndex } from './oip-metadata.js';
+import { modelRoutes, sendReadiness, type ModelRequest, type ModelRoute } from './oip-model-routes.js';
+import { OipPathBook } from './oip-path-book.js';
 import { oipProtocol, type OipPayload } from './oip-protocol.js';
+import { repositoryRoutes } from './oip-repository-routes.js';
+import { settingRoutes } from './oip-setting-routes.js';
+import type { ServerSettingsView } from './oip-settings.js';
 
-export type OipAction = 'infer' | 'model.metadata';
+export type OipAction = 'infer' | 'model.metadata' | 'endpoint.write';
 
 export interface OipRoutesOptions {
-  inference: Pick<InferenceService, 'hasReadyReplica'> & {
+  inference: Pick<InferenceService, 'hasReadyReplica' | 'statistics'> & {
     infer(ask: InferAsk<OipPayload>): Promise<InferOutcome<OipPayload>>;
   };
   state: Pick<ServingState, 'endpoint' | 'snapshot'>;
+  loading: Pick<EndpointLoading, 'load' | 'unload'>;
+  settings: ServerSettingsView;
   /** Who calls, and may they? Throws when not. */
   authenticate(req: FastifyRequest, action: OipAction): { keyId: string };
   isReady(): boolean;
@@ -33,11 +40,6 @@ declare module 'fastify' {
   }
 }
 
-interface ModelRoute {
-  Params: { model: string; version?: string };
-}
-type ModelRequest = FastifyRequest<ModelRoute>;
-
 const defaultBodyTimeoutSeconds = 30;
 const uuidLength = 36;
 
@@ -54,21 +56,38 @@ function setUp(scope: FastifyInstance, options: OipRoutesOptions): void {
     limitBytes: options.bodyLimitBytes,
     timeoutSeconds: options.bodyTimeoutSeconds ?? defaultBodyTimeoutSeconds,
   });
+  const paths = new OipPathBook(scope);
   scope.addHook('onClose', async () => bodies[Symbol.dispose]());
   scope.removeAllContentTypeParsers();
   scope.addContentTypeParser('application/json', bodies.json);
   scope.addContentTypeParser('*', bodies.other);
   scope.decorateRequest('oipKeyId', '');
+  if (!scope.hasRequestDecorator('bodyBytes')) scope.decorateRequest('bodyBytes', 0);
   scope.addHook('onRequest', nameRequest);
-  scope.setErrorHandler((error: FastifyError, req, reply) => sendOipError(reply, oipErrorOf(error, req)));
   const identify = (action: OipAction): onRequestHookHandler => identifier(options, action);
-  scope.setNotFoundHandler((req) => {
+  const nothingAt = (req: FastifyRequest, reply: FastifyReply): SluiceError => {
     options.authenticate(req, 'model.metadata');
-    throw nothingAt(req);
+    const path = pathOf(req);
+    const methods = paths.methodsAt(path);
+    if (methods.length === 0) return sluiceError('SLU_REQUEST_NOT_FOUND', { path });
+    reply.header('allow', methods.join(', '));
+    return sluiceError('SLU_REQUEST_METHOD', { path, method: req.method });
+  };
+  scope.setNotFoundHandler((req, reply) => {
+    throw nothingAt(req, reply);
   });
+  scope.setErrorHandler((error: FastifyError, req, reply) => {
+    // Whatever else is wrong with a request, where there is no route that comes first.
+    const isElsewhere = req.is404 && !isSluiceError(error);
+    return sendOipError(reply, isElsewhere ? refusalBy(() => nothingAt(req, reply), req) : oipErrorOf(error, req));
+  });
+  const refuseWhenDraining = drainRefusal(options);
+  const reading = [identify('model.metadata')];
   healthRoutes(scope, options);
-  metadataRoutes(scope, options, identify('model.metadata'));
-  inferRoutes(scope, options, identify('infer'));
+  modelRoutes(scope, options, reading);
+  repositoryRoutes(scope, options, { reading, writing: [identify('endpoint.write'), refuseWhenDraining] });
+  settingRoutes(scope, options, { reading, writing: [identify('endpoint.write')] });
+  inferRoutes(scope, options, [identify('infer'), refuseWhenDraining]);
 }
 
 function healthRoutes(scope: FastifyInstance, { isReady }: OipRoutesOptions): void {
@@ -76,35 +95,23 @@ function healthRoutes(scope: FastifyInstance, { isReady }: OipRoutesOptions): vo
   scope.get('/health/ready', (_req, reply) => sendReadiness(reply, isReady(), { ready: isReady() }));
 }
 
-function metadataRoutes(scope: FastifyInstance, options: OipRoutesOptions, onRequest: onRequestHookHandler): void {
-  const { inference, state } = options;
-  const isUp = (versionKey: string): boolean => inference.hasReadyReplica(versionKey);
-  scope.get('', { onRequest }, () => ({ name: 'sluice', version: options.version, extensions }));
-  for (const path of ['/models/:model', '/models/:model/versions/:version']) {
-    scope.get(path, { onRequest }, ({ params }: ModelRequest) =>
-      modelMetadata(known(state, params.model), params.version),
-    );
-    scope.get(`${path}/ready`, { onRequest }, ({ params }: ModelRequest, reply) => {
-      const ready = isModelReady(known(state, params.model), params.version, isUp);
-      return sendReadiness(reply, ready, { name: params.model, ready });
-    });
+function refusalBy(refuse: () => SluiceError, req: FastifyRequest): SluiceError {
+  try {
+    return refuse();
+  } catch (refusal) {
+    return oipErrorOf(refusal as FastifyError, req);
   }
-  scope.post('/repository/index', { onRequest }, (req) => {
-    const isReadyOnly = (req.body as { ready?: unknown } | null | undefined)?.ready === true;
-    return repositoryIndex(state.snapshot, isUp).filter((entry) => !isReadyOnly || entry.state === 'READY');
-  });
 }
 
-function inferRoutes(
-  scope: FastifyInstance,
-  { inference, isDraining }: OipRoutesOptions,
-  identify: onRequestHookHandler,
-): void {
-  const refuseWhenDraining: onRequestHookHandler = (_req, reply, done) => {
+function drainRefusal({ isDraining }: OipRoutesOptions): onRequestHookHandler {
+  return (_req, reply, done) => {
     if (!isDraining()) return done();
     reply.header('connection', 'close');
     return done(sluiceError('SLU_INFERENCE_DRAINING', {}, { retryAfterSeconds: 2 }));
   };
+}
+
+function inferRoutes(scope: FastifyInstance, { inference }: OipRoutesOptions, onRequest: onRequestHookHandler[]): void {
   // No async function: on this path even the promise that it would make is felt.
   const answer = (req: ModelRequest, reply: FastifyReply): void => {
     const { headers, body } = req;
@@ -115,38 +122,53 @@ function inferRoutes(
       version: req.params.version,
       body,
       protocol: oipProtocol,
-      bytesIn: Number(headers['content-length'] ?? 0),
+      bytesIn: req.bodyBytes,
       requestId: reply.getHeader('sluice-request-id') as string,
       stickyKey: headers['sluice-sticky-key'] as string | undefined,
       keyId: req.oipKeyId,
+      tenant: req.oipKeyId,
       traceparent: headers['traceparent'] as string | undefined,
       caller: callerOf(req.raw.socket),
     });
-    answering.then((outcome) => sendOutcome(reply, outcome)).catch((failure: FastifyError) => reply.send(failure));
+    const accepted = headers['accept-encoding'];
+    answering
+      .then((outcome) => sendOutcome(reply, outcome, accepted))
+      .catch((failure: FastifyError) => reply.send(failure));
   };
-  const onRequest = [identify, refuseWhenDraining];
   scope.post<ModelRoute>('/models/:model/infer', { onRequest }, answer);
   scope.post<ModelRoute>('/models/:model/versions/:version/infer', { onRequest }, answer);
 }
 
-/** By Triton's names for them. */
-const extensions = ['binary_tensor_data', 'model_repository'];
 const binaryType = 'application/octet-stream';
 
-function sendOutcome(reply: FastifyReply, outcome: InferOutcome<OipPayload>): void {
+function sendOutcome(
+  reply: FastifyReply,
+  outcome: InferOutcome<OipPayload>,
+  accepted: string | undefined,
+): void | Promise<void> {
   const { payload, error, version, arm } = outcome;
   reply.header('traceparent', outcome.traceparent);
   if (version !== undefined) reply.header('sluice-model-version', version).header('sluice-arm', arm);
+  if (outcome.isCached === true) reply.header('sluice-cache', 'hit');
   if (payload === undefined) {
     sendOipError(reply, error ?? sluiceError('SLU_INTERNAL'));
     return;
   }
   const { body, headerLength } = payload;
   if (headerLength !== undefined) reply.header('inference-header-content-length', headerLength);
+  reply.header('content-type', headerLength === undefined ? jsonType : binaryType);
+  const coding = answerCoding(accepted, outcome.payloadBytes);
+  if (coding !== undefined) return sendCompressed(reply, coding, body);
+  reply.header('content-length', outcome.payloadBytes).send(body);
+}
+
+async function sendCompressed(reply: FastifyReply, coding: BodyCoding, body: string | Buffer): Promise<void> {
+  const bytes = await compressed(coding, body);
   reply
-    .header('content-type', headerLength === undefined ? jsonType : binaryType)
-    .header('content-length', outcome.payloadBytes)
-    .send(body);
+    .header('content-encoding', coding)
+    .header('vary', 'accept-encoding')
+    .header('content-length', bytes.length)
+    .send(bytes);
 }
 
 /** Each answer names its request; a server that already gives its requests UUIDs keeps them. */
@@ -165,28 +187,4 @@ function identifier({ authenticate }: OipRoutesOptions, action: OipAction): onRe
     }
     return done();
   };
-}
-
-function known(state: OipRoutesOptions['state'], name: string): LiveEndpoint {
-  const endpoint = state.endpoint(name);
-  if (endpoint === undefined) throw sluiceError('SLU_ENDPOINT_UNKNOWN', { endpoint: name });
-  return endpoint;
-}
-
-function sendReadiness(reply: FastifyReply, isReady: boolean, body: object): FastifyReply {
-  if (!isReady) reply.code(503).header('retry-after', '1');
-  return reply.send(body);
-}
-
-const knownPaths = [
-  /^\/v2(?:\/health\/(?:live|ready))?$/,
-  /^\/v2\/models\/[^/]+(?:\/versions\/[^/]+)?(?:\/ready|\/infer)?$/,
-  /^\/v2\/repository\/index$/,
-];
-
-function nothingAt(req: FastifyRequest): Error {
-  const path = pathOf(req);
-  if (knownPaths.some((pattern) => pattern.test(path)))
-    return sluiceError('SLU_REQUEST_METHOD', { path, method: req.method });
-  return sluiceError('SLU_REQUEST_NOT_FOUND', { path });
 }

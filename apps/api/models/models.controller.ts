@@ -1,15 +1,18 @@
-import { ModelRegistry, type ModelVersionView } from '#libs/inference';
+import { ModelRegistry, type ModelVersionView, type Registration } from '#libs/inference';
 import { Controller, Get, HttpCode, Inject, Param, Post, Query, Req, Res } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { z } from 'zod';
 import { ByCaller, type Caller } from '../http/caller.js';
 import { Operation } from '../http/operation.js';
 import { InvalidRequest } from '../http/problem.js';
 import { withArchive } from './archive-upload.js';
 import {
   folderSchema,
+  manifestAloneSchema,
   modelListSchema,
   modelQuerySchema,
   modelVersionSchema,
+  registrationSchema,
   type ModelQuery,
 } from './model-schema.js';
 
@@ -24,8 +27,8 @@ export class ModelsController {
   @Operation({
     permit: 'model.register',
     tag,
-    summary: 'Register a model version from an archive (.tar.gz) or a folder',
-    body: folderSchema,
+    summary: 'Register a model version from an archive (.tar.gz), a folder, or a manifest of format remote alone',
+    body: registrationSchema,
     takesArchive: true,
     answers: {
       201: { description: 'registered', schema: modelVersionSchema },
@@ -46,11 +49,17 @@ export class ModelsController {
     @ByCaller() { actor, requestId }: Caller,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<ModelVersionView> {
-    const { created, version } = isFolder(req)
-      ? await this.registry.registerFolder(folderOf(req.body), actor, requestId)
+    const { created, version } = isJson(req)
+      ? await this.registerNamed(req.body, actor, requestId)
       : await withArchive(req, (archive) => this.registry.registerArchive(archive, actor, requestId));
     void reply.code(created ? 201 : 200).header('location', `/api/models/${version.model}/versions/${version.version}`);
     return version;
+  }
+
+  private registerNamed(body: unknown, actor: string, requestId: string): Promise<Registration> {
+    if (typeof body === 'object' && body !== null && 'manifest' in body)
+      return this.registry.registerManifest(parsed(manifestAloneSchema, body).manifest, actor, requestId);
+    return this.registry.registerFolder(parsed(folderSchema, body).path, actor, requestId);
   }
 
   @Get()
@@ -97,14 +106,14 @@ export class ModelsController {
   }
 }
 
-const isFolder = (req: FastifyRequest): boolean =>
+const isJson = (req: FastifyRequest): boolean =>
   req.headers['content-type'] === undefined || /^application\/json\b/i.test(req.headers['content-type']);
 
 // Parsed here, not by a decorator: on this route the body may as well be a stream.
-function folderOf(body: unknown): string {
-  const parsed = folderSchema.safeParse(body);
-  if (parsed.success) return parsed.data.path;
+function parsed<T>(schema: z.ZodType<T>, body: unknown): T {
+  const result = schema.safeParse(body);
+  if (result.success) return result.data;
   throw new InvalidRequest(
-    parsed.error.issues.map(({ path, message }) => ({ field: path.join('.') || 'body', problem: message })),
+    result.error.issues.map(({ path, message }) => ({ field: path.join('.') || 'body', problem: message })),
   );
 }

@@ -1,4 +1,5 @@
 import { connect, type AddressInfo } from 'node:net';
+import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { gatewayKey, startGateway, type Gateway } from '../../../test/support/language-gateway.js';
 import {
@@ -102,9 +103,19 @@ it('is closed without a key, on every path, and knows a wrong method from a wron
     expect((await server.inject({ url })).json()).toMatchObject({ error: { code: 'invalid_api_key' } });
   const unauthorised = await server.inject({ method: 'POST', url: '/v1/embeddings', payload: '{"bro' });
   expect([unauthorised.statusCode, unauthorised.headers['www-authenticate']]).toEqual([401, 'Bearer']);
-  expect((await server.inject({ url: '/v1/chat/completions', headers: key })).statusCode).toBe(405);
+  const wrong = await server.inject({ url: '/v1/chat/completions', headers: key });
+  expect([wrong.statusCode, wrong.headers['allow']]).toEqual([405, 'POST']);
   expect((await server.inject({ url: '/v1/nothing', headers: key })).statusCode).toBe(404);
   expect((await server.inject({ url: '/v1/models?api_key=x', headers: key })).statusCode).toBe(400);
+});
+
+it('reads compressed bodies within the same limit, and records their size as it is in memory', async () => {
+  const body = chat('word '.repeat(1_000));
+  const response = await send(gzipSync(body), { 'content-encoding': 'gzip' });
+  expect(response.statusCode).toBe(200);
+  expect(gateway.records.at(-1)).toMatchObject({ bytesIn: body.length, status: 200 });
+  const bomb = await send(gzipSync(Buffer.alloc(20_000_000, 0x20)), { 'content-encoding': 'gzip' });
+  expect([bomb.statusCode, bomb.json<{ error: object }>().error]).toEqual([413, expect.anything()]);
 });
 
 it('does not pass on what is no answer', async () => {

@@ -1,14 +1,19 @@
-import type { LanguageExchange, LanguageService, ServingState } from '#libs/inference';
+import type { LanguageExchange, ServingState } from '#libs/inference';
 import { isSluiceError, sluiceError } from '#libs/kernel';
-import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest, onRequestHookHandler } from 'fastify';
-import { randomUUID } from 'node:crypto';
-import { hasKeyInQuery } from '../http/key-in-query.js';
-import { BodyReader } from '../inference/oip-body.js';
-import { callerOf } from '../inference/oip-caller.js';
+import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { jsonType, oipErrorOf, pathOf } from '../inference/oip-error.js';
 import { asBase64 } from './embedding-format.js';
 import { chunkFormat, EventStreams, type StreamFormat, type StreamSettings } from './event-stream.js';
-import { isObject, refusal, type JsonObject } from './field-rules.js';
+import type { JsonObject } from './field-rules.js';
+import {
+  beginExchange,
+  bodyOf,
+  drainRefuser,
+  identifier,
+  nameRequest,
+  readBodies,
+  type LanguageRoutesOptions,
+} from './language-request.js';
 import { sendOpenAiError } from './openai-error.js';
 import { describeModel, listModels } from './openai-models.js';
 import { checkedChat, checkedCompletion, checkedEmbedding, type CheckedAsk } from './openai-request.js';
@@ -16,25 +21,9 @@ import { responseOf } from './responses-object.js';
 import { checkedResponse } from './responses-request.js';
 import { ResponsesStream } from './responses-stream.js';
 
-export type OpenAiAction = 'infer' | 'model.metadata';
-
-export interface OpenAiRoutesOptions {
-  language: Pick<LanguageService, 'begin'>;
+export interface OpenAiRoutesOptions extends LanguageRoutesOptions {
   state: Pick<ServingState, 'snapshot'>;
-  /** Who calls, and may they? Throws when not. */
-  authenticate(req: FastifyRequest, action: OpenAiAction): { keyId: string };
-  /** New inference is refused. */
-  isDraining(): boolean;
-  bodyLimitBytes: number;
-  bodyTimeoutSeconds?: number;
   streams?: StreamSettings | undefined;
-}
-
-declare module 'fastify' {
-  interface FastifyRequest {
-    /** The key that a route of the OpenAI protocol was called with. */
-    openAiKeyId: string;
-  }
 }
 
 /** What a route makes of a body, and how its answer looks to the caller. */
@@ -43,9 +32,6 @@ interface Dialect {
   whole?(answer: Buffer, body: JsonObject): Buffer;
   stream?(body: JsonObject, endpoint: string): StreamFormat;
 }
-
-const defaultBodyTimeoutSeconds = 30;
-const uuidLength = 36;
 
 /**
  * The OpenAI protocol as a plain Fastify plugin, like the Open Inference Protocol beside it: everything below `/v1`, with
@@ -56,24 +42,14 @@ export async function openAiRoutes(fastify: FastifyInstance, options: OpenAiRout
 }
 
 function setUp(scope: FastifyInstance, options: OpenAiRoutesOptions): void {
-  const bodies = new BodyReader({
-    limitBytes: options.bodyLimitBytes,
-    timeoutSeconds: options.bodyTimeoutSeconds ?? defaultBodyTimeoutSeconds,
-  });
   const streams = new EventStreams(options.streams);
-  scope.addHook('onClose', async () => {
-    bodies[Symbol.dispose]();
-    streams[Symbol.dispose]();
-  });
-  scope.removeAllContentTypeParsers();
-  scope.addContentTypeParser('application/json', bodies.json);
-  scope.addContentTypeParser('*', bodies.other);
-  scope.decorateRequest('openAiKeyId', '');
+  scope.addHook('onClose', async () => streams[Symbol.dispose]());
+  readBodies(scope, options);
   scope.addHook('onRequest', nameRequest);
   scope.setErrorHandler((error: FastifyError, req, reply) => sendOpenAiError(reply, oipErrorOf(error, req)));
-  scope.setNotFoundHandler((req) => {
+  scope.setNotFoundHandler((req, reply) => {
     options.authenticate(req, 'model.metadata');
-    throw nothingAt(req);
+    throw nothingAt(req, reply);
   });
   modelRoutes(scope, options);
   answerRoutes(scope, options, streams);
@@ -88,18 +64,13 @@ function modelRoutes(scope: FastifyInstance, options: OpenAiRoutesOptions): void
 }
 
 function answerRoutes(scope: FastifyInstance, options: OpenAiRoutesOptions, streams: EventStreams): void {
-  const refuseWhenDraining: onRequestHookHandler = (_req, reply, done) => {
-    if (!options.isDraining()) return done();
-    reply.header('connection', 'close');
-    return done(sluiceError('SLU_INFERENCE_DRAINING', {}, { retryAfterSeconds: 2 }));
-  };
-  const onRequest = [identifier(options, 'infer'), refuseWhenDraining];
+  const onRequest = [identifier(options, 'infer'), drainRefuser(options)];
   const route = (path: string, dialect: Dialect): void => {
     // No async function: on this path even the promise that it would make is felt.
     scope.post(path, { onRequest }, (req, reply) => {
       const body = bodyOf(req);
       const checked = dialect.ask(body);
-      const exchange = begin(options.language, req, reply, checked);
+      const exchange = beginExchange(options.language, req, reply, checked);
       const sending = checked.isStream
         ? streams.send(reply, exchange, dialect.stream?.(body, checked.endpoint) ?? chunkFormat)
         : sendWhole(reply, exchange, (answer) => dialect.whole?.(answer, body) ?? answer);
@@ -119,29 +90,6 @@ function answerRoutes(scope: FastifyInstance, options: OpenAiRoutesOptions, stre
   });
 }
 
-function begin(
-  language: OpenAiRoutesOptions['language'],
-  req: FastifyRequest,
-  reply: FastifyReply,
-  checked: CheckedAsk,
-): LanguageExchange {
-  const { headers } = req;
-  const user = checked.body['user'];
-  const exchange = language.begin({
-    ...checked,
-    bytesIn: Number(headers['content-length'] ?? 0),
-    requestId: reply.getHeader('sluice-request-id') as string,
-    stickyKey: (headers['sluice-sticky-key'] as string | undefined) ?? (typeof user === 'string' ? user : undefined),
-    keyId: req.openAiKeyId,
-    traceparent: headers['traceparent'] as string | undefined,
-    caller: callerOf(req.raw.socket),
-  });
-  const { traceparent, version, arm } = exchange;
-  reply.header('traceparent', traceparent);
-  if (version !== undefined) reply.header('sluice-model-version', version).header('sluice-arm', arm);
-  return exchange;
-}
-
 async function sendWhole(
   reply: FastifyReply,
   exchange: LanguageExchange,
@@ -155,34 +103,13 @@ async function sendWhole(
     .send(answer);
 }
 
-function bodyOf({ body }: FastifyRequest): JsonObject {
-  if (isObject(body) && Object.getPrototypeOf(body) === Object.prototype) return body;
-  throw refusal('body', 'must be a JSON object');
-}
+const readPaths = /^\/v1\/models(?:\/[^/]+)?$/;
+const answerPaths = /^\/v1\/(?:chat\/completions|completions|embeddings|responses)$/;
 
-/** Each answer names its request, by our name for it and by the one that the SDKs read. */
-const nameRequest: onRequestHookHandler = (req, reply, done) => {
-  const requestId = req.id.length === uuidLength ? req.id : randomUUID();
-  reply.header('sluice-request-id', requestId).header('x-request-id', requestId);
-  if (hasKeyInQuery(req.url)) return done(sluiceError('SLU_ACCESS_KEY_IN_QUERY'));
-  return done();
-};
-
-function identifier({ authenticate }: OpenAiRoutesOptions, action: OpenAiAction): onRequestHookHandler {
-  return (req, _reply, done) => {
-    try {
-      req.openAiKeyId = authenticate(req, action).keyId;
-    } catch (error) {
-      return done(error as FastifyError);
-    }
-    return done();
-  };
-}
-
-const knownPaths = /^\/v1\/(?:models(?:\/[^/]+)?|chat\/completions|completions|embeddings|responses)$/;
-
-function nothingAt(req: FastifyRequest): Error {
+function nothingAt(req: FastifyRequest, reply: FastifyReply): Error {
   const path = pathOf(req);
-  if (knownPaths.test(path)) return sluiceError('SLU_REQUEST_METHOD', { path, method: req.method });
-  return sluiceError('SLU_REQUEST_NOT_FOUND', { path });
+  const method = readPaths.test(path) ? 'GET, HEAD' : answerPaths.test(path) ? 'POST' : undefined;
+  if (method === undefined) return sluiceError('SLU_REQUEST_NOT_FOUND', { path });
+  reply.header('allow', method);
+  return sluiceError('SLU_REQUEST_METHOD', { path, method: req.method });
 }

@@ -23,6 +23,7 @@ const everywhere: readonly ErrorCode[] = [
   'SLU_PLATFORM_DATABASE_DOWN',
   'SLU_INFERENCE_DRAINING',
 ];
+const withQuery: readonly ErrorCode[] = ['SLU_REQUEST_INVALID'];
 const withBody: readonly ErrorCode[] = [
   'SLU_REQUEST_INVALID',
   'SLU_REQUEST_TOO_LARGE',
@@ -128,9 +129,14 @@ const answerObjects = ({ answers }: OperationSpec): Record<string, object> =>
     ]),
   );
 
-function refusalObjects({ refusals = [], body }: OperationSpec): Record<string, object> {
+function refusalObjects({ refusals = [], body, query }: OperationSpec): Record<string, object> {
   const byStatus = new Map<number, ErrorCode[]>();
-  for (const code of new Set([...everywhere, ...(body === undefined ? [] : withBody), ...refusals])) {
+  for (const code of new Set([
+    ...everywhere,
+    ...(query === undefined ? [] : withQuery),
+    ...(body === undefined ? [] : withBody),
+    ...refusals,
+  ])) {
     const { status } = errorTable[code];
     byStatus.set(status, [...(byStatus.get(status) ?? []), code]);
   }

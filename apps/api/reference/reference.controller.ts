@@ -59,7 +59,11 @@ export class ReferenceController {
 
   @Get('/docs/:asset')
   @Header('cache-control', 'private, max-age=3600')
-  @Operation({ ...page('Load a file of the documentation', 'application/octet-stream'), params: { asset: 'its name' } })
+  @Operation({
+    ...page('Load a file of the documentation', 'application/octet-stream'),
+    params: { asset: 'its name' },
+    refusals: ['SLU_REQUEST_NOT_FOUND'],
+  })
   docsAsset(@Param('asset') name: string): StreamableFile {
     const asset = docsAsset(name);
     if (asset === undefined) throw sluiceError('SLU_REQUEST_NOT_FOUND', { path: '/docs' });

@@ -1,5 +1,5 @@
 import { ReplicaSets, type ReplicaSetView } from '#libs/inference';
-import type { ReplicaEntity } from '#libs/store';
+import { replicaCauses, type ReplicaEntity } from '#libs/store';
 import { sluiceError } from '#libs/kernel';
 import { Controller, Get, HttpCode, Inject, Param, Post } from '@nestjs/common';
 import { z } from 'zod';
@@ -15,6 +15,9 @@ const replicaSchema = z.object({
   pid: z.int().nullable(),
   state: z.enum(['starting', 'ready', 'draining', 'stopped', 'failed']),
   reason: z.string().nullable(),
+  cause: z.enum(replicaCauses).nullable(),
+  runtime: z.object({ providers: z.array(z.string()), threads: z.int(), fallbacks: z.array(z.string()) }).nullable(),
+  residentBytes: z.number().nullable(),
   startedAt: z.iso.datetime(),
   readyAt: z.iso.datetime().nullable(),
   endedAt: z.iso.datetime().nullable(),

@@ -1,7 +1,18 @@
-import { modelServerSpawner, ReplicaSupervisor, spawnByFormat } from '#libs/inference';
-import { createLogger, serviceLog, type SluiceConfig } from '#libs/platform';
+import { SecretSeal } from '#libs/access';
+import {
+  modelServerSpawner,
+  PythonEnvironments,
+  pythonServerSpawner,
+  remoteSpawner,
+  ReplicaSupervisor,
+  SecretHeaderRing,
+  spawnByFormat,
+  type SpawnReplica,
+} from '#libs/inference';
+import { secondsToMs } from '#libs/kernel';
+import { createLogger, grantedProcessors, loadConfig, required, serviceLog, type SluiceConfig } from '#libs/platform';
 import { ChangeFeed, type Database } from '#libs/store';
-import { availableParallelism, hostname } from 'node:os';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -34,6 +45,22 @@ export async function startSupervisor(
   );
   const onLine = (line: string, { model, version }: { model: string; version: string }): void =>
     say(`${model}/${version} ${line}`);
+  const masterKey = required(loadConfig(env).masterKey, 'SLUICE_MASTER_KEY');
+  const secrets = new SecretHeaderRing({ database, seal: new SecretSeal(masterKey), log: logger });
+  const environments = new PythonEnvironments({ toolsFolder: join(config.home, 'tools'), env });
+  const runtimeFolder = fileURLToPath(new URL('../../../../apps/python-runtime', import.meta.url));
+  const python = (framework: 'torch' | 'tensorflow'): SpawnReplica => {
+    const interpreter = env[`SLUICE_PYTHON_${framework.toUpperCase()}`] || undefined;
+    return pythonServerSpawner({
+      framework,
+      runtimeFolder,
+      environments,
+      interpreter,
+      times: config.replicas,
+      env: serverEnv,
+      onLine,
+    });
+  };
   const supervisor = new ReplicaSupervisor({
     database,
     host: `${hostname()}:${config.home}`,
@@ -41,35 +68,52 @@ export async function startSupervisor(
     spawnReplica: spawnByFormat({
       onnx: modelServerSpawner({
         entryPath: fileURLToPath(new URL('../../model-server/main.js', import.meta.url)),
-        // The API, PostgreSQL and other models share the machine.
-        threads: Math.max(1, Math.floor(availableParallelism() / 2)),
+        times: config.replicas,
         env: serverEnv,
         onLine,
       }),
+      torchscript: python('torch'),
+      'torch-export': python('torch'),
+      'tensorflow-savedmodel': python('tensorflow'),
+      keras: python('tensorflow'),
+      remote: remoteSpawner({ secrets, allowedHosts: config.remoteHosts }),
       gguf: modelServerSpawner({
         entryPath: fileURLToPath(new URL('../../language-server/main.js', import.meta.url)),
-        threads: Math.max(1, Math.floor(availableParallelism() / 2)),
+        times: config.replicas,
         env: serverEnv,
         onLine,
       }),
     }),
+    // The API, PostgreSQL and other models share the machine.
+    threads: Math.max(1, Math.floor(grantedProcessors() / 2)),
+    times: {
+      startDeadlineMs: secondsToMs(config.replicas.startDeadlineSeconds),
+      livenessMs: secondsToMs(config.replicas.livenessSeconds),
+      drainDeadlineMs: secondsToMs(config.replicas.drainDeadlineSeconds),
+    },
     onProblem: (problem) => logger.warn({ problem }, 'model servers'),
   });
   const reconcile = (): void =>
     void supervisor.reconcile().catch((error: unknown) => logger.error({ err: error }, 'reconciling failed'));
   const feed = new ChangeFeed(databaseUrl, 'sluice-supervisor', {
     onChange: (change) => {
+      secrets.onChange(change);
       if (supervisor.concerns(change)) reconcile();
     },
-    onConnected: reconcile,
+    onConnected: () => {
+      secrets.onConnected();
+      reconcile();
+    },
     onLost: (reason) => logger.warn({ reason }, 'the change feed is lost; model servers go on as they are'),
   });
+  await secrets.load();
   await supervisor.start();
   await feed.start();
   return {
     stop: async () => {
       await feed[Symbol.asyncDispose]();
       await supervisor.stop();
+      await secrets[Symbol.asyncDispose]();
     },
     // Model servers end by themselves when the channel to this process closes.
     kill: () => undefined,

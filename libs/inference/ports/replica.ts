@@ -14,17 +14,35 @@ export type ReplicaFailureKind =
   | 'model'
   /** The connection or the process is gone: the work is unanswered and may be tried once elsewhere. */
   | 'lost'
+  /** It answers, and takes no work for now. Nothing was run, and nothing is wrong with it. */
+  | 'overload'
   /** No answer in time. */
   | 'timeout';
 
+export interface ReplicaFailureOptions {
+  cause?: unknown;
+  /**
+   * Of kind `model`: whose fault it is. `replica` means that any other input would fail as well (wrong credentials, no such
+   * model), `unclear` that it may be either.
+   */
+  blame?: 'input' | 'unclear' | 'replica';
+  /** When an overloaded one wants to be asked again. */
+  retryAfterSeconds?: number | undefined;
+}
+
 export class ReplicaFailure extends Error {
   override readonly name = 'ReplicaFailure';
+  readonly blame: 'input' | 'unclear' | 'replica';
+  readonly retryAfterSeconds: number | undefined;
+
   constructor(
     readonly kind: ReplicaFailureKind,
     message: string,
-    options?: { cause?: unknown },
+    { cause, blame, retryAfterSeconds }: ReplicaFailureOptions = {},
   ) {
-    super(message, options);
+    super(message, cause === undefined ? undefined : { cause });
+    this.blame = blame ?? (kind === 'model' ? 'input' : 'replica');
+    this.retryAfterSeconds = retryAfterSeconds;
   }
 }
 
@@ -34,11 +52,20 @@ export interface ReplicaCall {
   timeoutMs: number;
   /** W3C trace context to hand on. */
   traceparent?: string | undefined;
+  /** It was lost at another replica already. */
+  isRetry?: boolean | undefined;
 }
 
 /** One place where one model version runs. Local and remote ones look the same from here. */
 export interface Replica extends AsyncDisposable {
   readonly id: string;
+  /**
+   * How many runs it takes at the same time right now, 0 for none. Undefined: one, and the next may be sent ahead of its
+   * end. Only a replica that is shared with others, on a server of its own, says a number.
+   */
+  readonly mostRuns?: number | undefined;
+  /** Calls back whenever it finds by itself that it takes no work: a failed health check, an open circuit. */
+  onOut?(listener: () => void): void;
   metadata(): Promise<ReplicaMetadata>;
   /** True when the model is loaded and warmed and answers. Never throws. */
   isReady(): Promise<boolean>;

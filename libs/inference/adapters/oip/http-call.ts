@@ -6,6 +6,8 @@ export interface HttpQuestion {
   path: string;
   headers?: Record<string, string>;
   body?: Buffer;
+  /** An answer with more bytes is cut off. Without it any answer is taken, as from a server of our own. */
+  mostAnswerBytes?: number | undefined;
 }
 
 export interface HttpAnswer {
@@ -16,13 +18,13 @@ export interface HttpAnswer {
 
 /**
  * One HTTP exchange through undici's `dispatch`, which is its cheapest door: no stream is made for the body.
- * @throws ReplicaFailure 'lost' when no whole answer came, 'timeout' when none came in time
+ * @throws ReplicaFailure 'lost' when no whole answer came, 'timeout' when none came in time, 'model' when it is too long
  */
 export function askOverHttp(dispatcher: Dispatcher, question: HttpQuestion, call: ReplicaCall): Promise<HttpAnswer> {
   return new Promise((resolve, reject) => {
     if (call.signal?.aborted === true) return reject(cancelled(call.signal));
-    const exchange = new Exchange(call, resolve, reject);
-    const { method, path, headers = {}, body } = question;
+    const { method, path, headers = {}, body, mostAnswerBytes } = question;
+    const exchange = new Exchange(call, resolve, reject, mostAnswerBytes);
     dispatcher.dispatch({ method, path, headers, body: body ?? null }, exchange);
   });
 }
@@ -35,11 +37,13 @@ class Exchange implements Dispatcher.DispatchHandler {
   private status = 0;
   private headers: Record<string, string | string[] | undefined> = {};
   private readonly chunks: Buffer[] = [];
+  private bytes = 0;
 
   constructor(
     private readonly call: ReplicaCall,
     private readonly resolve: (answer: HttpAnswer) => void,
     private readonly reject: (failure: ReplicaFailure) => void,
+    private readonly mostBytes = Infinity,
   ) {
     const { signal, timeoutMs } = call;
     this.timer = setTimeout(
@@ -69,6 +73,10 @@ class Exchange implements Dispatcher.DispatchHandler {
 
   onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
     this.chunks.push(chunk);
+    this.bytes += chunk.length;
+    if (this.bytes <= this.mostBytes) return;
+    const problem = `the answer has more than ${this.mostBytes} bytes`;
+    this.abort(new ReplicaFailure('model', problem, { blame: 'replica' }));
   }
 
   onResponseEnd(): void {

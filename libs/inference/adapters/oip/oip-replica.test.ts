@@ -12,8 +12,8 @@ const models: Record<ContractModel, { folder: string; model: string; version: st
   dense: { folder: 'test/models/dense', model: 'dense', version: '1' },
   identity: { folder: 'test/models/identity', model: 'identity', version: '1' },
   tone: { folder: 'deploy/models/tone/1', model: 'tone', version: '1' },
-  'tone-broken': { folder: 'test/models/tone-broken', model: 'tone', version: '3' },
-  'tone-slow': { folder: 'test/models/tone-slow', model: 'tone', version: '4' },
+  broken: { folder: 'test/models/tone-broken', model: 'tone', version: '3' },
+  slow: { folder: 'test/models/tone-slow', model: 'tone', version: '4' },
 };
 
 async function startModelServer(name: ContractModel): Promise<StartedReplica> {

@@ -1,8 +1,9 @@
 // The model server's own door: it leaves out what the API needs besides (database, schema library, HTTP client), so that
 // an idle model server stays small.
 export { decodeInferRequest, encodeInferResponse, headerLengthField } from '../../oip-binary.js';
-export { type InferRequest, parseInferRequest, selectOutputs } from '../../oip-infer-request.js';
+export { type InferRequest, parseInferRequest } from '../../oip-infer-request.js';
 export { renderInferResponse } from '../../oip-infer-response.js';
+export { selectOutputs } from '../../oip-requested-outputs.js';
 export { rowCountOf } from '../../tensor.js';
 export { listenOnSocket } from '../../unix-socket.js';
 export { ModelLoadFailure } from './model-folder.js';

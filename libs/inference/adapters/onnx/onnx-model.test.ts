@@ -2,7 +2,7 @@ import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Manifest } from '../../manifest.js';
 import { ModelLoadFailure } from './model-folder.js';
 import { OnnxModel } from './onnx-model.js';
@@ -50,9 +50,9 @@ it.each<[string, (manifest: Manifest) => object, string]>([
     'input x is FP64 in sluice.json, but float32 in the model',
   ],
   [
-    'a datatype without a runtime',
+    'a datatype that travels as another one',
     ({ inputs }) => ({ inputs: [{ ...inputs[0], datatype: 'BF16' }] }),
-    'input x is BF16, which the runtime does not support',
+    'input x is BF16 in sluice.json, but float32 in the model',
   ],
   [
     'another rank',
@@ -83,4 +83,37 @@ it.each<[string, (manifest: Manifest) => object, string]>([
   const failure: unknown = await loadWith(change).catch((error: unknown) => error);
   expect(failure).toBeInstanceOf(ModelLoadFailure);
   expect((failure as Error).message).toContain(reason);
+});
+
+describe('execution providers', () => {
+  it('fall back to the CPU, and each says why, on a machine that has none of them', async () => {
+    const model = await loadWith(() => ({ onnx: { executionProviders: ['tensorrt', 'cuda', 'openvino'] } }));
+    expect(model.runtime.providers).toEqual(['cpu']);
+    expect(model.runtime.fallbacks).toHaveLength(3);
+    for (const [index, name] of ['tensorrt', 'cuda', 'openvino'].entries())
+      expect(model.runtime.fallbacks[index]).toMatch(new RegExp(`^${name} is not available: .+`));
+    const x = new Float32Array(16);
+    expect(await model.run([{ name: 'x', datatype: 'FP32', shape: [1, 16], data: x }])).toHaveLength(1);
+  });
+
+  it('that stand behind the CPU are not asked', async () => {
+    const model = await loadWith(() => ({ onnx: { executionProviders: ['cpu', 'cuda'] } }));
+    expect(model.runtime).toEqual({ providers: ['cpu'], threads: 1, fallbacks: [] });
+  });
+});
+
+it('computes the same however the graph is optimised and its operators are threaded', async () => {
+  const data = Float32Array.from({ length: 32 }, (_value, index) => Math.sin(index));
+  const answers: number[][] = [];
+  for (const onnx of [
+    {},
+    { graphOptimization: 'disabled' },
+    { graphOptimization: 'basic', interOpThreads: 2 },
+  ] as const) {
+    const model = await loadWith(() => ({ onnx }));
+    const [y] = await model.run([{ name: 'x', datatype: 'FP32', shape: [2, 16], data }]);
+    answers.push([...(y!.data as Float32Array)]);
+  }
+  for (const answer of answers)
+    answer.forEach((value, index) => expect(value).toBeCloseTo(answers[0]?.[index] ?? NaN, 5));
 });

@@ -1,8 +1,11 @@
 import { isSluiceError } from '#libs/kernel';
+import type { ReplicaRuntime } from '#libs/store';
 import ort from 'onnxruntime-node';
 import type { Manifest } from '../../manifest.js';
 import { readJsonValues } from '../../oip-json-values.js';
 import { type Tensor, type TensorSpec, blankData, valueCount } from '../../tensor.js';
+import { type BridgedGraph, bridgeGraph } from './bridged-graph.js';
+import { openSession } from './execution-providers.js';
 import { ModelLoadFailure, openModelFolder } from './model-folder.js';
 import { fromOnnxTensor, onnxTypeOf, toOnnxTensor } from './onnx-tensor.js';
 
@@ -17,29 +20,38 @@ export interface OnnxModelSettings {
 export class OnnxModel {
   private constructor(
     readonly manifest: Manifest,
+    readonly runtime: ReplicaRuntime,
     private readonly session: ort.InferenceSession,
+    private readonly graph: BridgedGraph,
   ) {}
 
   /** Verifies the files, loads the graph, holds it against the manifest, and runs the warm-up. @throws ModelLoadFailure */
   static async load({ folder, threads }: OnnxModelSettings): Promise<OnnxModel> {
     const { manifest, graphPath } = await openModelFolder(folder);
-    const session = await openSession(graphPath, threads);
-    checkTensors('input', manifest.inputs, session.inputMetadata);
-    checkTensors('output', manifest.outputs, session.outputMetadata);
-    const model = new OnnxModel(manifest, session);
+    const declared = new Set(manifest.outputs.map(({ name }) => name));
+    // The session has read the copy, if one was made, when it is open.
+    await using graph = await bridgeGraph(graphPath, declared);
+    const { path: bridgedPath, weightsFolder } = graph;
+    const wish = { graphPath: bridgedPath, weightsFolder, threads, settings: manifest.onnx ?? {} };
+    const { session, runtime } = await openSession(wish);
+    checkTensors('input', manifest.inputs, session.inputMetadata, graph);
+    checkTensors('output', manifest.outputs, session.outputMetadata, graph);
+    const model = new OnnxModel(manifest, runtime, session, graph);
     await model.warmUp();
     return model;
   }
 
-  /** @param outputNames which outputs to compute; undefined computes all */
+  /** @param outputNames which outputs to compute; undefined computes all that the manifest states */
   async run(inputs: readonly Tensor[], outputNames?: readonly string[]): Promise<Tensor[]> {
+    const { graph, manifest, session } = this;
     const feeds: Record<string, ort.Tensor> = {};
-    for (const input of inputs) feeds[input.name] = toOnnxTensor(input);
-    const wanted = outputNames ?? this.manifest.outputs.map(({ name }) => name);
-    const results = await this.session.run(feeds, wanted);
-    return wanted.map((name) => {
-      const spec = this.manifest.outputs.find((output) => output.name === name);
-      const result = results[name];
+    for (const input of inputs) feeds[graph.bridgedName('input', input.name) ?? input.name] = toOnnxTensor(input);
+    const wanted = outputNames ?? manifest.outputs.map(({ name }) => name);
+    const insideNames = wanted.map((name) => graph.bridgedName('output', name) ?? name);
+    const results = await session.run(feeds, insideNames);
+    return wanted.map((name, index) => {
+      const spec = manifest.outputs.find((output) => output.name === name);
+      const result = results[insideNames[index]!];
       if (spec === undefined || result === undefined) throw new Error(`the model gave no output ${name}`);
       return fromOnnxTensor(name, spec.datatype, result);
     });
@@ -61,40 +73,21 @@ export class OnnxModel {
   }
 }
 
-async function openSession(graphPath: string, threads: number): Promise<ort.InferenceSession> {
-  try {
-    return await ort.InferenceSession.create(graphPath, {
-      intraOpNumThreads: threads,
-      interOpNumThreads: 1,
-      executionMode: 'sequential',
-      graphOptimizationLevel: 'all',
-      // A failed run throws, and its caller decides what becomes of that; the runtime need not log it as well.
-      logSeverityLevel: 4,
-    });
-  } catch (cause) {
-    throw new ModelLoadFailure(`the runtime cannot load the model: ${messageOf(cause)}`, { cause });
-  }
-}
-
 function checkTensors(
   kind: 'input' | 'output',
   specs: readonly TensorSpec[],
-  actual: readonly ort.InferenceSession.ValueMetadata[],
+  metadata: readonly ort.InferenceSession.ValueMetadata[],
+  graph: BridgedGraph,
 ): void {
+  const names = metadata.map(({ name }) => graph.ownName(name));
   for (const { name, datatype, shape } of specs) {
-    const found = actual.find((tensor) => tensor.name === name);
-    if (found === undefined) {
-      const names = actual.map((tensor) => tensor.name).join(', ');
-      throw new ModelLoadFailure(`sluice.json declares ${kind} ${name}, but the model has ${names}`);
-    }
-    const type = onnxTypeOf(datatype);
-    if (type === undefined)
-      throw new ModelLoadFailure(`${kind} ${name} is ${datatype}, which the runtime does not support`);
-    if (!found.isTensor || found.type !== type) {
-      throw new ModelLoadFailure(
-        `${kind} ${name} is ${datatype} in sluice.json, but ${found.isTensor ? found.type : 'no tensor'} in the model`,
-      );
-    }
+    const insideName = graph.bridgedName(kind, name) ?? name;
+    const found = metadata.find((tensor) => tensor.name === insideName);
+    if (found === undefined)
+      throw new ModelLoadFailure(`sluice.json declares ${kind} ${name}, but the model has ${names.join(', ')}`);
+    const type = !found.isTensor ? 'no tensor' : insideName === name ? found.type : 'bfloat16';
+    if (!found.isTensor || type !== (datatype === 'BF16' ? 'bfloat16' : onnxTypeOf(datatype)))
+      throw new ModelLoadFailure(`${kind} ${name} is ${datatype} in sluice.json, but ${type} in the model`);
     // A model without a stated shape says rank 0 or nothing, and is then taken at the manifest's word.
     if (found.shape.length > 0 && found.shape.length !== shape.length) {
       throw new ModelLoadFailure(
@@ -103,10 +96,9 @@ function checkTensors(
     }
   }
   // An output may stay undeclared, an input may not: the run would lack it.
-  const undeclared =
-    kind === 'input' ? actual.find((tensor) => !specs.some(({ name }) => name === tensor.name)) : undefined;
+  const undeclared = kind === 'input' ? names.find((name) => !specs.some((spec) => spec.name === name)) : undefined;
   if (undeclared !== undefined)
-    throw new ModelLoadFailure(`the model has input ${undeclared.name}, which sluice.json does not declare`);
+    throw new ModelLoadFailure(`the model has input ${undeclared}, which sluice.json does not declare`);
 }
 
 function blankTensor({ name, datatype, shape }: TensorSpec): Tensor {

@@ -1,3 +1,4 @@
+import type { LookupFunction } from 'node:net';
 import { Pool } from 'undici';
 import type { LanguageAnswer, LanguagePath, LanguageReplica } from '../../ports/language-replica.js';
 import { type Replica, type ReplicaCall, ReplicaFailure, type ReplicaMetadata } from '../../ports/replica.js';
@@ -14,7 +15,9 @@ export interface OpenAiReplicaSettings {
   /** Goes before the protocol's paths; the path of `address` when left out. */
   basePath?: string | undefined;
   /** Sent with each request, as they stand. Lower-case names. */
-  headers?: Readonly<Record<string, string>> | undefined;
+  headers?: Readonly<Record<string, string>> | (() => Readonly<Record<string, string>>) | undefined;
+  /** How the server's name is resolved, when not as the system does. */
+  lookup?: LookupFunction | undefined;
   /**
    * The same server by the Open Inference Protocol, where it speaks that as well: it then answers for readiness, metadata
    * and tensors, and is closed with this replica. Without it readiness and metadata come from `GET /v1/models`.
@@ -43,22 +46,20 @@ export class OpenAiReplica implements LanguageReplica {
   readonly id: string;
   private readonly pool: Pool;
   private readonly basePath: string;
-  private readonly headers: Readonly<Record<string, string>>;
 
   constructor(private readonly settings: OpenAiReplicaSettings) {
-    const { id, address, headers } = settings;
+    const { id, address, lookup } = settings;
     this.id = id;
     const socketPath = address.startsWith('unix:') ? address.slice('unix:'.length) : undefined;
     const url = new URL(socketPath === undefined ? address : 'http://localhost');
     this.basePath = (settings.basePath ?? url.pathname).replace(/\/+$/, '').replace(/\/v1$/, '');
-    // An encoding would have to be undone before the model's name can be read.
-    this.headers = { 'accept-encoding': 'identity', ...headers };
     this.pool = new Pool(url.origin, {
       connections: settings.connections ?? defaultConnections,
       pipelining: 1,
       connect: {
         timeout: settings.connectTimeoutMs ?? defaultConnectTimeoutMs,
         ...(socketPath !== undefined && { socketPath }),
+        ...(lookup !== undefined && { lookup }),
       },
       keepAliveTimeout: idleConnectionMs,
       // Each call has its own timer until the head; how long the body may rest is for its reader to say.
@@ -68,7 +69,7 @@ export class OpenAiReplica implements LanguageReplica {
   }
 
   converse(path: LanguagePath, body: Buffer, call: ReplicaCall): Promise<LanguageAnswer> {
-    const headers: Record<string, string> = { 'content-type': 'application/json', ...this.headers };
+    const headers: Record<string, string> = { 'content-type': 'application/json', ...this.headers() };
     if (call.traceparent !== undefined) headers['traceparent'] = call.traceparent;
     const { model } = this.settings;
     const sent = model === undefined ? body : withModel(body, model);
@@ -112,10 +113,16 @@ export class OpenAiReplica implements LanguageReplica {
     await Promise.all([this.pool.destroy(), this.settings.tensors?.[Symbol.asyncDispose]()]);
   }
 
+  private headers(): Record<string, string> {
+    const { headers } = this.settings;
+    // An encoding would have to be undone before the model's name can be read.
+    return { 'accept-encoding': 'identity', ...(typeof headers === 'function' ? headers() : headers) };
+  }
+
   private get(path: string, timeoutMs: number): Promise<LanguageAnswer> {
     // The signal, unlike the time limit of the call, covers the body too.
     const call = { timeoutMs, signal: AbortSignal.timeout(timeoutMs) };
-    return exchangeOverHttp(this.pool, { method: 'GET', path, headers: this.headers, body: null }, call);
+    return exchangeOverHttp(this.pool, { method: 'GET', path, headers: this.headers(), body: null }, call);
   }
 
   private async modelNames(): Promise<string[]> {

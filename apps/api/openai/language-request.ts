@@ -1,0 +1,101 @@
+import type { LanguageExchange, LanguageService } from '#libs/inference';
+import { sluiceError } from '#libs/kernel';
+import type { FastifyInstance, FastifyReply, FastifyRequest, onRequestHookHandler } from 'fastify';
+import { randomUUID } from 'node:crypto';
+import { hasKeyInQuery } from '../http/key-in-query.js';
+import { BodyReader } from '../inference/oip-body.js';
+import { callerOf } from '../inference/oip-caller.js';
+import { isObject, refusal, type JsonObject } from './field-rules.js';
+import type { CheckedAsk } from './openai-request.js';
+
+/** What the routes to language models need of the API, whatever protocol they speak. */
+export interface LanguageRoutesOptions {
+  language: Pick<LanguageService, 'begin'>;
+  /** Who calls, and may they? Throws when not. */
+  authenticate(req: FastifyRequest, action: 'infer' | 'model.metadata'): { keyId: string };
+  /** New inference is refused. */
+  isDraining(): boolean;
+  bodyLimitBytes: number;
+  bodyTimeoutSeconds?: number;
+}
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** The key that a route to a language model was called with. */
+    languageKeyId: string;
+  }
+}
+
+const defaultBodyTimeoutSeconds = 30;
+const uuidLength = 36;
+
+/** Each answer names its request, by our name for it and by the one that OpenAI's SDKs read. */
+export const nameRequest: onRequestHookHandler = (req, reply, done) => {
+  const requestId = req.id.length === uuidLength ? req.id : randomUUID();
+  reply.header('sluice-request-id', requestId).header('x-request-id', requestId);
+  if (hasKeyInQuery(req.url)) return done(sluiceError('SLU_ACCESS_KEY_IN_QUERY'));
+  return done();
+};
+
+export function identifier(
+  { authenticate }: LanguageRoutesOptions,
+  action: 'infer' | 'model.metadata',
+): onRequestHookHandler {
+  return (req, _reply, done) => {
+    try {
+      req.languageKeyId = authenticate(req, action).keyId;
+    } catch (error) {
+      return done(error as Error);
+    }
+    return done();
+  };
+}
+
+export function drainRefuser({ isDraining }: LanguageRoutesOptions): onRequestHookHandler {
+  return (_req, reply, done) => {
+    if (!isDraining()) return done();
+    reply.header('connection', 'close');
+    return done(sluiceError('SLU_INFERENCE_DRAINING', {}, { retryAfterSeconds: 2 }));
+  };
+}
+
+/** Reads JSON bodies in a scope of its own, plain or compressed, within limits of size and time. */
+export function readBodies(scope: FastifyInstance, options: LanguageRoutesOptions): void {
+  const { bodyLimitBytes: limitBytes, bodyTimeoutSeconds: timeoutSeconds = defaultBodyTimeoutSeconds } = options;
+  const bodies = new BodyReader({ limitBytes, timeoutSeconds });
+  scope.addHook('onClose', async () => bodies[Symbol.dispose]());
+  scope.removeAllContentTypeParsers();
+  scope.addContentTypeParser('application/json', bodies.json);
+  scope.addContentTypeParser('*', bodies.other);
+  if (!scope.hasRequestDecorator('bodyBytes')) scope.decorateRequest('bodyBytes', 0);
+  scope.decorateRequest('languageKeyId', '');
+}
+
+/** Begins to answer a checked request, and writes the headers that are known at once. */
+export function beginExchange(
+  language: LanguageRoutesOptions['language'],
+  req: FastifyRequest,
+  reply: FastifyReply,
+  checked: CheckedAsk,
+): LanguageExchange {
+  const { headers } = req;
+  const user = checked.body['user'];
+  const exchange = language.begin({
+    ...checked,
+    bytesIn: req.bodyBytes,
+    requestId: reply.getHeader('sluice-request-id') as string,
+    stickyKey: (headers['sluice-sticky-key'] as string | undefined) ?? (typeof user === 'string' ? user : undefined),
+    keyId: req.languageKeyId,
+    traceparent: headers['traceparent'] as string | undefined,
+    caller: callerOf(req.raw.socket),
+  });
+  const { traceparent, version, arm } = exchange;
+  reply.header('traceparent', traceparent);
+  if (version !== undefined) reply.header('sluice-model-version', version).header('sluice-arm', arm);
+  return exchange;
+}
+
+export function bodyOf({ body }: FastifyRequest): JsonObject {
+  if (isObject(body) && Object.getPrototypeOf(body) === Object.prototype) return body;
+  throw refusal('body', 'must be a JSON object');
+}

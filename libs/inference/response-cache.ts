@@ -1,0 +1,78 @@
+import { mebibytes, secondsToMs, type Clock } from '#libs/kernel';
+import { LRUCache } from 'lru-cache';
+import type { ServingSettings } from './route-table.js';
+import { tensorsDigest } from './tensor-digest.js';
+import type { NumericData, Tensor } from './tensor.js';
+import type { VersionStatistics } from './version-statistics.js';
+
+const defaultMaxBytes = mebibytes(16);
+const defaultTtlSeconds = 3_600;
+/** What an entry and each of its tensors take besides their values, about. */
+const entryBytes = 512;
+const tensorBytes = 256;
+
+export interface ResponseCacheParts {
+  clock: Clock;
+  /** Counts the hits and misses. */
+  statistics: Pick<VersionStatistics, 'cacheAsked'>;
+}
+
+/**
+ * Answers of one model version, each for the tenant that asked and for exactly equal inputs. All outputs are stored, so
+ * that what a request selects of them is no part of the key. Bounded by bytes; what was not used longest goes first.
+ */
+export class ResponseCache {
+  private readonly answers: LRUCache<string, readonly Tensor[]>;
+
+  constructor(
+    private readonly contentDigest: string,
+    { maxBytes = defaultMaxBytes, ttlSeconds = defaultTtlSeconds }: NonNullable<ServingSettings['responseCache']>,
+    private readonly parts: ResponseCacheParts,
+  ) {
+    this.answers = new LRUCache({
+      maxSize: maxBytes,
+      ttl: secondsToMs(ttlSeconds),
+      // A clock reading costs less than the timer that would save it.
+      ttlResolution: 0,
+      sizeCalculation: bytesOf,
+      perf: { now: () => parts.clock.monotonicMs() },
+    });
+  }
+
+  get bytes(): number {
+    return this.answers.calculatedSize;
+  }
+
+  get entries(): number {
+    return this.answers.size;
+  }
+
+  /** The tenant is part of the key itself: no two tenants can ever meet in one entry. */
+  keyOf(tenant: string, inputs: readonly Tensor[]): string {
+    return tensorsDigest(`${tenant.length}:${tenant}${this.contentDigest}`, inputs);
+  }
+
+  /** @param startedMs when the key was begun: making it is the most of what a hit costs */
+  get(key: string, startedMs: number): readonly Tensor[] | undefined {
+    const outputs = this.answers.get(key);
+    this.parts.statistics.cacheAsked(outputs !== undefined, this.parts.clock.monotonicMs() - startedMs);
+    return outputs;
+  }
+
+  put(key: string, outputs: readonly Tensor[]): void {
+    this.answers.set(key, outputs.map(ownCopy));
+  }
+}
+
+// The rows of an answer are a view of the whole batch, which would stay in memory with it.
+const ownCopy = (tensor: Tensor): Tensor => ({ ...tensor, data: tensor.data.slice() });
+
+function bytesOf(outputs: readonly Tensor[]): number {
+  let bytes = entryBytes;
+  for (const { datatype, data } of outputs) {
+    bytes += tensorBytes;
+    if (datatype !== 'BYTES') bytes += (data as NumericData).byteLength;
+    else for (const text of data as readonly string[]) bytes += 32 + 2 * text.length;
+  }
+  return bytes;
+}

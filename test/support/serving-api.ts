@@ -1,0 +1,149 @@
+import {
+  EndpointLoading,
+  InferenceService,
+  modelServerSpawner,
+  OutcomeCounters,
+  RemoteConnections,
+  replicaOpener,
+  ReplicaSupervisor,
+  ServingState,
+} from '#libs/inference';
+import { mebibytes, systemClock } from '#libs/kernel';
+import { createLogger } from '#libs/platform';
+import { ChangeFeed, type Database } from '#libs/store';
+import { mkdtemp, rm } from 'node:fs/promises';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { GrpcServer } from '../../apps/api/grpc/grpc-server.js';
+import { settingsView } from '../../apps/api/inference/oip-settings.js';
+import { managementApi, type ManagementApi, type MadeParts } from './management-api.js';
+
+export interface ServingApi extends AsyncDisposable {
+  api: ManagementApi;
+  base: string;
+  port: number;
+  grpcPort: number;
+  inference: InferenceService;
+}
+
+const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
+const log = createLogger({ service: 'test', level: 'silent' });
+const bodyLimitBytes = mebibytes(1);
+
+/**
+ * The API with both its ports open and real model servers behind it: everything but Temporal. Each model is served by an
+ * endpoint of its name; the first answer of each has been seen.
+ * @param models folders with a `sluice.json`, from the root of the repository
+ */
+export async function servingApi(models: readonly string[]): Promise<ServingApi> {
+  await using stack = new AsyncDisposableStack();
+  const parts: { serving?: Serving } = {};
+  const api = await managementApi(
+    { kind: 'any' },
+    (made) => {
+      parts.serving = serve(made);
+      return parts.serving;
+    },
+    { bodyLimitBytes, bodyTimeoutSeconds: 30 },
+  );
+  stack.use(api);
+  const { inference, state, loading, counters } = parts.serving!;
+  stack.use(counters);
+  stack.use(state);
+  stack.use(inference);
+  const supervisor = await supervise(api.db.database, stack);
+  const feed = new ChangeFeed(api.db.url, 'test-feed', {
+    onChange: (change) => {
+      state.onChange(change);
+      if (supervisor.concerns(change)) void supervisor.reconcile();
+    },
+    onConnected: () => state.onConnected(),
+    onLost: () => state.onLost(),
+  });
+  stack.use(feed);
+  await feed.start();
+  for (const folder of models) await bringUp(api, loading, folder);
+  await api.app.listen(0, '127.0.0.1');
+  const grpc = stack.use(
+    await GrpcServer.start(
+      {
+        inference,
+        state,
+        loading,
+        gatekeeper: api.gatekeeper,
+        settings: settingsView(log, undefined),
+        isReady: () => inference.isReady,
+        isDraining: () => false,
+        log,
+        version: '0.0.0-test',
+      },
+      { host: '127.0.0.1', port: 0, messageLimitBytes: bodyLimitBytes },
+    ),
+  );
+  const { port } = api.app.getHttpServer().address() as AddressInfo;
+  const owned = stack.move();
+  return {
+    api,
+    port,
+    base: `http://127.0.0.1:${port}`,
+    grpcPort: grpc.port,
+    inference,
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}
+
+interface Serving {
+  inference: InferenceService;
+  state: ServingState;
+  loading: EndpointLoading;
+  counters: OutcomeCounters;
+}
+
+function serve({ db, endpoints, replicaSets }: MadeParts): Serving {
+  const { database } = db;
+  const state = new ServingState({ database, log });
+  const counters = new OutcomeCounters({ database, log });
+  const inference = new InferenceService({
+    state,
+    counters,
+    recorder: { record: () => undefined },
+    openReplica: replicaOpener(
+      new RemoteConnections({
+        secrets: { valuesOf: () => new Map() },
+        allowedHosts: undefined,
+        clock: systemClock,
+        log,
+      }),
+    ),
+    log,
+  });
+  const isUp = (versionKey: string): boolean => inference.hasReadyReplica(versionKey);
+  return { state, inference, counters, loading: new EndpointLoading({ database, endpoints, replicaSets, isUp }) };
+}
+
+async function supervise(database: Database, stack: AsyncDisposableStack): Promise<ReplicaSupervisor> {
+  const folder = await mkdtemp(join(tmpdir(), 'sluice-r-'));
+  stack.defer(() => rm(folder, { recursive: true, force: true }));
+  const supervisor = new ReplicaSupervisor({
+    database,
+    host: 'test',
+    socketFolder: folder,
+    spawnReplica: modelServerSpawner({ entryPath: here('../../dist/apps/model-server/main.js'), threads: 1 }),
+  });
+  stack.defer(() => supervisor.stop());
+  await supervisor.start();
+  return supervisor;
+}
+
+async function bringUp({ app, as }: ManagementApi, loading: EndpointLoading, folder: string): Promise<void> {
+  const post = async (url: string, payload: object): Promise<Record<string, string>> => {
+    const answer = await app.inject({ method: 'POST', url, headers: as.admin, payload });
+    if (answer.statusCode >= 300) throw new Error(`${url} answered ${answer.statusCode}: ${answer.body}`);
+    return answer.json<Record<string, string>>();
+  };
+  const { model, version } = await post('/api/models', { path: here(`../../${folder}`) });
+  await post('/api/endpoints', { name: model, model, version });
+  await loading.load({ endpoint: model!, actor: 'test' });
+}
