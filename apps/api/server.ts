@@ -18,6 +18,7 @@ import { RouteBook } from './http/route-book.js';
 import { schemaPipe } from './http/schema-pipe.js';
 import { refuseUnroutable } from './http/unroutable.js';
 import { oipPaths, oipSchemas } from './inference/oip-openapi.js';
+import { OipPathBook } from './inference/oip-path-book.js';
 import { oipRoutes, type OipRoutesOptions } from './inference/oip-routes.js';
 import { settingsView } from './inference/oip-settings.js';
 import { generatePaths, generateSchemas } from './openai/generate-openapi.js';
@@ -62,6 +63,7 @@ export async function createServer(parts: ServerParts, settings: ServerSettings)
   const routes = new RouteBook();
   const gatekeeper = new Gatekeeper(parts.keyRing, parts.refusals);
   routes.follow(fastify);
+  const paths = new OipPathBook(fastify);
   gateRequests(fastify, { gatekeeper, isDraining: parts.isDraining });
   logRequests(fastify, parts.log);
   const { version, bodyLimitBytes, bodyTimeoutSeconds = defaultBodyTimeoutSeconds } = settings;
@@ -72,6 +74,7 @@ export async function createServer(parts: ServerParts, settings: ServerSettings)
     state,
     loading,
     settings: settingsView(parts.log, settings.traceSampling),
+    paths,
     isReady,
     isDraining,
     version,

@@ -1,7 +1,7 @@
 import { listenOnSocket, ModelLoadFailure, OnnxModel } from '#libs/inference/adapters/onnx';
-import { secondsToMs } from '#libs/kernel';
-import { type LivenessSettings, startLiveness } from './liveness.js';
+import { startLiveness } from './liveness.js';
 import { ModelHttp } from './model-http.js';
+import { type ModelServerSettings, readSettings, WrongSetting } from './model-server-settings.js';
 import { ProgressMark } from './progress-mark.js';
 import { RunTrace } from './run-trace.js';
 
@@ -20,57 +20,17 @@ function fail(reason: string, exitCode: number): void {
   process.send?.({ kind: 'failed', reason }, undefined, undefined, exit);
 }
 
-interface ModelServerSettings {
-  folder: string;
-  socketPath: string;
-  threads: number;
-  drainDeadlineMs: number;
-  /** Unset: nobody asks from outside whether this process is alive. */
-  liveness: LivenessSettings | undefined;
-}
-
-/** The whole numbers among the settings, with their defaults and the largest value of each. */
-const numbers = {
-  SLUICE_THREADS: [1, 256],
-  SLUICE_DRAIN_SECONDS: [30, 86_400],
-  SLUICE_LIVENESS_SECONDS: [20, 86_400],
-  SLUICE_RUN_LIMIT_SECONDS: [120, 86_400],
-} as const;
-
-function readSettings(env: NodeJS.ProcessEnv): ModelServerSettings | string {
-  const { SLUICE_MODEL_DIR: folder, SLUICE_SOCKET: socketPath, SLUICE_LIVENESS_SOCKET: livenessPath } = env;
-  if (folder === undefined || folder === '') return 'SLUICE_MODEL_DIR: name the folder with sluice.json';
-  if (socketPath === undefined || socketPath === '') return 'SLUICE_SOCKET: name the path of the Unix socket';
-  const values: Partial<Record<keyof typeof numbers, number>> = {};
-  for (const [name, [byDefault, most]] of Object.entries(numbers)) {
-    const value = Number(env[name] ?? byDefault);
-    if (!Number.isInteger(value) || value < 1 || value > most)
-      return `${name}: must be a whole number from 1 to ${most}`;
-    values[name as keyof typeof numbers] = value;
-  }
-  const { SLUICE_THREADS, SLUICE_DRAIN_SECONDS, SLUICE_LIVENESS_SECONDS, SLUICE_RUN_LIMIT_SECONDS } = values as Record<
-    keyof typeof numbers,
-    number
-  >;
-  return {
-    folder,
-    socketPath,
-    threads: SLUICE_THREADS,
-    drainDeadlineMs: secondsToMs(SLUICE_DRAIN_SECONDS),
-    liveness:
-      livenessPath === undefined || livenessPath === ''
-        ? undefined
-        : {
-            socketPath: livenessPath,
-            silenceLimitMs: secondsToMs(SLUICE_LIVENESS_SECONDS),
-            runLimitMs: secondsToMs(SLUICE_RUN_LIMIT_SECONDS),
-          },
-  };
-}
-
 async function main(): Promise<void> {
-  const settings = readSettings(process.env);
-  if (typeof settings === 'string') return fail(settings, exitCodes.wrongSettings);
+  let settings: ModelServerSettings;
+  try {
+    settings = readSettings(process.env);
+  } catch (error) {
+    return fail(messageOf(error), error instanceof WrongSetting ? exitCodes.wrongSettings : exitCodes.failure);
+  }
+  await serve(settings);
+}
+
+async function serve(settings: ModelServerSettings): Promise<void> {
   const version = process.env['SLUICE_VERSION'] ?? '0';
   const trace = new RunTrace({ otlpEndpoint: process.env['OTEL_EXPORTER_OTLP_ENDPOINT'], version });
   const mark = new ProgressMark();

@@ -7,6 +7,7 @@ One model in Python, served as `apps/model-server` serves ONNX: PyTorch and Tens
     SLUICE_DRAIN_SECONDS       how long requests in flight may take at the end (30)
     SLUICE_RUN_LIMIT_SECONDS   a longer run makes /v2/health/live answer 503 (120)
     SLUICE_VERSION             named in the server's metadata
+    OTEL_EXPORTER_OTLP_ENDPOINT  collector for the spans of sampled runs
     SLUICE_PARENT_FD           the line to the parent; see sluice_runtime/parent_channel.py
 
 Ends with 0 when it was asked to, 1 on a failure, 2 on wrong settings, 3 when the model cannot be loaded.
@@ -21,6 +22,7 @@ import traceback
 from typing import Any, NoReturn
 
 DONE, FAILURE, WRONG_SETTINGS, LOAD_FAILURE = 0, 1, 2, 3
+FLUSH_SECONDS = 2.0
 # Set before the parent is told, which may close its line at once and so let this process end in an orderly way meanwhile.
 failure_code: "int | None" = None
 
@@ -45,6 +47,7 @@ def main() -> NoReturn:
     os.environ["KERAS_BACKEND"] = "tensorflow"
     from sluice_runtime.model_server import ModelServer
     from sluice_runtime.run_thread import RunThread
+    from sluice_runtime.run_trace import RunTrace
 
     wake_reader, wake_writer = os.pipe()
     for number in (wake_reader, wake_writer):
@@ -55,7 +58,8 @@ def main() -> NoReturn:
 
     run_thread = RunThread()
     version = os.environ.get("SLUICE_VERSION", "0")
-    server = ModelServer(version, run_thread, numbers["SLUICE_RUN_LIMIT_SECONDS"])
+    trace = RunTrace(os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT", ""), version)
+    server = ModelServer(version, run_thread, trace, numbers["SLUICE_RUN_LIMIT_SECONDS"])
     try:
         server.listen(socket_path)
     except OSError as error:
@@ -72,6 +76,7 @@ def main() -> NoReturn:
     threading.Thread(target=load, name="load", daemon=True).start()
     wait_for_the_end(parent, wake_reader)
     is_drained = server.drain(numbers["SLUICE_DRAIN_SECONDS"])
+    trace.flush(FLUSH_SECONDS)
     exit_now(failure_code if failure_code is not None else DONE if is_drained else FAILURE)
 
 

@@ -45,6 +45,29 @@ describe('a manifest', () => {
     expect(() => parse(sampleManifest({ 'words.txt': '' }))).toThrow('exactly one .onnx file, not 0');
     expect(() => parse(sampleManifest({ 'a.onnx': '', 'b.onnx': '' }))).toThrow('exactly one .onnx file, not 2');
   });
+
+  it.each([
+    ['torchscript', 'model.pt'],
+    ['torch-export', 'model.pt2'],
+    ['tensorflow-savedmodel', 'export/saved_model.pb'],
+    ['keras', 'model.keras'],
+  ])('of format %s states exactly one %s', (format, file) => {
+    const tensors = [{ name: 'x', datatype: 'FP32', shape: [-1] }];
+    const stated = (files: Record<string, string>) =>
+      parse({ ...sampleManifest(files), format, inputs: tensors, outputs: tensors, warmup: undefined });
+    expect(stated({ [file]: '' })).toMatchObject({ format });
+    expect(() => stated({ 'model.onnx': '' })).toThrow(`format ${format} needs exactly one`);
+    expect(() => stated({ [file]: '', [`b/${file}`]: '' })).toThrow('not 2');
+  });
+
+  it('cannot ask for what its format has not: texts in PyTorch, code in a graph', () => {
+    const tensors = [{ name: 's', datatype: 'BYTES', shape: [-1] }];
+    const torch = { ...sampleManifest({ 'model.pt': '' }), format: 'torchscript', inputs: tensors, warmup: undefined };
+    expect(() => parse(torch)).toThrow("inputs: s is BYTES, and PyTorch's tensors hold no texts");
+    expect(() => parse({ ...sampleManifest(sampleFiles), allowCode: true })).toThrow(
+      'allowCode: a model of format onnx',
+    );
+  });
 });
 
 describe('files held against the manifest', () => {

@@ -84,6 +84,7 @@ function refuseWrongShape(manifest: Manifest): void {
     const twice = names.find((name, index) => names.indexOf(name) !== index);
     if (twice !== undefined) throw refused(`${manifestFileName}: ${side}: ${shownName(twice)} appears twice`);
   }
+  refuseUnservable(manifest);
   const wanted = mainFiles[manifest.format];
   if (wanted === undefined) return;
   if (manifest.format === 'gguf') return refuseWrongShards(manifest);
@@ -115,6 +116,22 @@ function refuseWrongShards({ files }: Manifest): void {
   const strange = weights.find((path) => !wanted.includes(path));
   if (strange !== undefined)
     throw refused(`${manifestFileName}: files: ${shownName(strange)} is no shard of ${shownName(first)}`);
+}
+
+const pythonFormats: readonly ModelFormat[] = ['torchscript', 'torch-export', 'tensorflow-savedmodel', 'keras'];
+
+/** What no replica of the format could ever load. */
+function refuseUnservable({ format, allowCode, inputs, outputs }: Manifest): void {
+  if (allowCode !== undefined && !pythonFormats.includes(format))
+    throw refused(`${manifestFileName}: allowCode: a model of format ${format} carries no code, leave it out`);
+  if (format !== 'torchscript' && format !== 'torch-export') return;
+  for (const [side, specs] of Object.entries({ inputs, outputs })) {
+    const text = specs.find(({ datatype }) => datatype === 'BYTES');
+    if (text !== undefined)
+      throw refused(
+        `${manifestFileName}: ${side}: ${shownName(text.name)} is BYTES, and PyTorch's tensors hold no texts`,
+      );
+  }
 }
 
 /** The one file that each format starts from. */

@@ -47,7 +47,7 @@ export class ArtifactStore {
 
   /** A manifest that needs no files beside it. @throws SLU_ARTIFACT_*, and leaves nothing on disk then */
   async stageManifest(manifest: unknown): Promise<StagedArtifact> {
-    const content = Buffer.from(JSON.stringify(manifest, undefined, 2));
+    const content = Buffer.from(textOf(manifest));
     return this.stage(async (staging) => {
       staging.admitFile(manifestFileName, content.length);
       const file = await staging.openFile(manifestFileName, content.length);
@@ -134,6 +134,15 @@ export class StagedArtifact implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.staging[Symbol.asyncDispose]();
+  }
+}
+
+function textOf(manifest: unknown): string {
+  try {
+    return JSON.stringify(manifest, undefined, 2);
+  } catch {
+    // Reading JSON has no limit of depth where writing it has one.
+    throw refused(`${manifestFileName} is nested too deeply`);
   }
 }
 

@@ -1,4 +1,5 @@
 import { isSluiceError, sluiceError, type SluiceError } from '#libs/kernel';
+import type { BatchRequest } from './batcher-request.js';
 import { ReplicaFailure } from './ports/replica.js';
 
 export interface BatchFailure {
@@ -17,7 +18,7 @@ export interface BatchFailure {
 const longestProblem = 300;
 
 /** What a failed run means for the requests in it. */
-export function failureOf(error: unknown, timeoutMs: number): BatchFailure {
+export function failureOf(error: unknown, { endpoint, timeoutMs }: BatchRequest): BatchFailure {
   if (error instanceof ReplicaFailure) {
     switch (error.kind) {
       case 'lost':
@@ -38,11 +39,17 @@ export function failureOf(error: unknown, timeoutMs: number): BatchFailure {
           error: sluiceError('SLU_INFERENCE_TIMEOUT', { seconds: timeoutMs / 1_000 }, { cause: error }),
         };
       case 'model':
-        return { kind: error.blame === 'replica' ? 'replica' : 'model', error: modelFailed(error) };
+        if (error.blame !== 'replica') return { kind: 'model', error: modelFailed(error) };
+        return { kind: 'replica', error: upstream(error, endpoint) };
     }
   }
   if (isSluiceError(error)) return { kind: error.code === 'SLU_INFERENCE_OUTPUT' ? 'rows' : 'model', error };
   return { kind: 'model', error: sluiceError('SLU_INTERNAL', {}, { cause: error }) };
+}
+
+function upstream(failure: ReplicaFailure, endpoint: string): SluiceError {
+  const problem = failure.message.slice(0, longestProblem);
+  return sluiceError('SLU_INFERENCE_UPSTREAM', { endpoint, problem }, { cause: failure });
 }
 
 function modelFailed(failure: ReplicaFailure): SluiceError {

@@ -2,8 +2,10 @@ import { sluiceError, type Clock, type SluiceError } from '#libs/kernel';
 import type { Logger } from '#libs/platform';
 import { DrainRate } from './batcher-drain-rate.js';
 import { failureOf } from './batcher-failure.js';
+import { Refusals, retryAfterSeconds } from './batcher-refusals.js';
 import { RequestQueue, type BatchPlan, type PlanRules } from './batcher-queue.js';
 import { WaitingRequest, type BatchAnswer, type BatchRequest } from './batcher-request.js';
+import { Retries, type Retry } from './batcher-retries.js';
 import { systemTimers, type LaneTimers } from './batcher-timers.js';
 import { BatcherTotals } from './batcher-totals.js';
 import type { BatchTracing } from './batcher-trace.js';
@@ -28,15 +30,6 @@ export interface BatcherSettings {
   onAlone?: ((request: BatchRequest, hasKilled: boolean) => void) | undefined;
 }
 
-/** Runs that were put together again after a failure. A suspect may have killed its replica and gets the next one alone. */
-interface Retry {
-  items: WaitingRequest[];
-  isSuspect: boolean;
-}
-
-const isolateUpTo = 4;
-const retryAfterSeconds = 1;
-
 /**
  * Puts the waiting requests of one version together: a batch leaves as soon as a replica has room, or as its rules say.
  * Each request gets exactly one answer, its own rows or its own error, whatever happens to the others in its batch.
@@ -46,7 +39,8 @@ export class Batcher {
   readonly totals: BatcherTotals;
   readonly drain = new DrainRate();
   private readonly timers: LaneTimers;
-  private retries: Retry[] = [];
+  private readonly retries = new Retries();
+  private readonly refusals: Refusals;
   private readonly running = new Set<WaitingRequest[]>();
   private isDispatchDue = false;
   private canStack = true;
@@ -60,6 +54,7 @@ export class Batcher {
     this.timers = timers;
     this.queue = new RequestQueue({ maxRequests, maxBytes: maxQueuedBytes, priorityLevels });
     this.totals = new BatcherTotals(priorityLevels);
+    this.refusals = new Refusals(settings.version, this.queue, this.drain);
   }
 
   get queuedRequests(): number {
@@ -71,7 +66,7 @@ export class Batcher {
   }
 
   get isIdle(): boolean {
-    return this.queue.count === 0 && this.retries.length === 0 && this.running.size === 0;
+    return this.queue.count === 0 && this.retries.isEmpty && this.running.size === 0;
   }
 
   /**
@@ -81,12 +76,12 @@ export class Batcher {
   submit(request: BatchRequest): Promise<BatchAnswer> {
     const { pool, clock } = this.settings;
     if (request.caller?.isGone === true) return Promise.reject(sluiceError('SLU_REQUEST_ABANDONED'));
-    if (pool.upCount === 0 && !pool.isExpected) return Promise.reject(this.notReady(request));
+    if (pool.upCount === 0 && !pool.isExpected) return Promise.reject(this.refusals.notReady(request));
     const nowMs = clock.monotonicMs();
     const refusal = this.queue.refusalOf(request, (victim) => this.evict(victim, nowMs));
     if (refusal !== undefined) {
       this.totals.refused[refusal] += 1;
-      return Promise.reject(refusal === 'overuse' ? this.overuse(request, nowMs) : this.queueFull(request, nowMs));
+      return Promise.reject(this.refusals[refusal](request, nowMs));
     }
     const item = new WaitingRequest(request, nowMs, abandoned);
     const answered = item.answered();
@@ -105,16 +100,17 @@ export class Batcher {
   /** Ends what has waited too long. To be called every now and then: it is the one timer of all requests. */
   sweep(): void {
     const nowMs = this.settings.clock.monotonicMs();
-    for (const item of this.queue) this.expire(item, nowMs, true);
-    for (const { items } of this.retries) for (const item of items) this.expire(item, nowMs, true);
+    for (const item of this.queue) this.expire(item, nowMs);
+    this.retries.sweep(nowMs, this.expire);
     for (const items of this.running) for (const item of items) this.expire(item, nowMs, false);
-    this.retries = this.retries.filter(({ items }) => items.some((item) => !item.isSettled));
   }
 
   private readonly dispatch = (): void => {
     this.isDispatchDue = false;
     for (;;) {
-      const retry = this.nextRetry();
+      const retry = this.retries.isEmpty
+        ? undefined
+        : this.retries.next(this.settings.clock.monotonicMs(), this.expire);
       if (retry === undefined && this.queue.count === 0) return;
       // A suspect at the head holds the others back for one run at most: then some replica is idle.
       if (!(retry === undefined ? this.sendNext() : this.sendRetry(retry))) return;
@@ -125,7 +121,7 @@ export class Batcher {
     const claim: Claim = isSuspect ? 'alone' : 'ahead';
     const member = this.settings.pool.pick(claim);
     if (member === undefined) return false;
-    this.retries.shift();
+    this.retries.begun();
     this.start(items, member, claim);
     return true;
   }
@@ -147,7 +143,7 @@ export class Batcher {
     if (claim === 'ahead' && !this.queue.mayBeFull(own)) return false;
     const nowMs = clock.monotonicMs();
     const plan = this.planNext(own, nowMs);
-    for (const item of plan.expired) this.expire(item, nowMs, true);
+    for (const item of plan.expired) this.expire(item, nowMs);
     if (plan.items.length === 0) return true;
     if (!plan.isFull && claim === 'ahead') return false;
     if (isHeld(plan, nowMs)) {
@@ -187,18 +183,6 @@ export class Batcher {
       this.callOffHold = undefined;
       this.dispatch();
     });
-  }
-
-  private nextRetry(): Retry | undefined {
-    const nowMs = this.retries.length === 0 ? 0 : this.settings.clock.monotonicMs();
-    for (;;) {
-      const retry = this.retries[0];
-      if (retry === undefined) return undefined;
-      for (const item of retry.items) if (nowMs >= item.deadlineMs) this.expire(item, nowMs, true);
-      retry.items = retry.items.filter((item) => !item.isSettled);
-      if (retry.items.length > 0) return retry;
-      this.retries.shift();
-    }
   }
 
   private start(items: WaitingRequest[], member: PooledReplica, claim: Claim): void {
@@ -268,13 +252,13 @@ export class Batcher {
   }
 
   private recover(items: WaitingRequest[], member: PooledReplica, error: unknown): void {
-    const failure = failureOf(error, items[0]!.request.timeoutMs);
+    const failure = failureOf(error, items[0]!.request);
     if (failure.kind === 'lost') {
       this.settings.pool.lose(member);
       const isOwn = member.replica.mostRuns === undefined;
       if (isOwn && failure.isDeath && items.length === 1) this.settings.onAlone?.(items[0]!.request, true);
       // On a server that is shared a run cannot be kept from others, so waiting for it to be alone would only cost time.
-      this.retryLost(items, isOwn);
+      this.retries.lost(items, isOwn);
     } else if (failure.kind === 'overload') {
       for (const item of items) item.fail(this.overloaded(item, failure.retryAfterSeconds));
     } else if (failure.kind === 'replica') {
@@ -283,33 +267,14 @@ export class Batcher {
       for (const item of items) item.fail(failure.error);
     } else {
       if (failure.kind === 'rows') this.stopStacking(failure.error);
-      this.isolate(items, failure.kind === 'rows' ? items.length : isolateUpTo);
-    }
-  }
-
-  // Which of them killed the replica is unknown. One by one, each on a replica of its own, only the guilty one fails.
-  private retryLost(items: readonly WaitingRequest[], isSuspect: boolean): void {
-    for (const item of items) {
-      item.losses += 1;
-      if (item.losses > 1) item.fail(sluiceError('SLU_INFERENCE_REPLICA_LOST', {}, { retryAfterSeconds }));
-      else if (!item.isSettled) this.retries.push({ items: [item], isSuspect });
+      this.retries.isolate(items, failure.kind === 'rows');
     }
   }
 
   // What was lost once and finds no room for its second try is lost; anything else may simply come again.
   private overloaded({ losses, request }: WaitingRequest, seconds = retryAfterSeconds): SluiceError {
     if (losses > 0) return sluiceError('SLU_INFERENCE_REPLICA_LOST', {}, { retryAfterSeconds: seconds });
-    return this.queueFull(request, this.settings.clock.monotonicMs(), seconds);
-  }
-
-  // Halves find one guilty request among many in few runs.
-  private isolate(items: readonly WaitingRequest[], oneByOneUpTo: number): void {
-    if (items.length <= oneByOneUpTo) {
-      for (const item of items) this.retries.push({ items: [item], isSuspect: item.losses > 0 });
-      return;
-    }
-    const half = items.length >> 1;
-    for (const part of [items.slice(0, half), items.slice(half)]) this.retries.push({ items: part, isSuspect: false });
+    return this.refusals.overload(request, this.settings.clock.monotonicMs(), seconds);
   }
 
   private stopStacking(error: SluiceError): void {
@@ -320,7 +285,7 @@ export class Batcher {
     );
   }
 
-  private expire(item: WaitingRequest, nowMs: number, isWaiting: boolean): void {
+  private readonly expire = (item: WaitingRequest, nowMs: number, isWaiting = true): void => {
     const { pool, replicaWaitMs } = this.settings;
     if (item.isSettled) return;
     if (nowMs >= item.deadlineMs) {
@@ -334,40 +299,13 @@ export class Batcher {
     item.fail(
       item.losses > 0
         ? sluiceError('SLU_INFERENCE_REPLICA_LOST', {}, { retryAfterSeconds })
-        : this.notReady(item.request),
+        : this.refusals.notReady(item.request),
     );
-  }
+  };
 
   private evict(victim: WaitingRequest, nowMs: number): void {
     this.totals.evicted += 1;
-    victim.fail(this.overuse(victim.request, nowMs));
-  }
-
-  private notReady({ endpoint }: BatchRequest): SluiceError {
-    return sluiceError('SLU_INFERENCE_NOT_READY', { endpoint, version: this.settings.version }, { retryAfterSeconds });
-  }
-
-  private queueFull(
-    { endpoint }: BatchRequest,
-    nowMs: number,
-    seconds = this.drain.secondsFor(this.queue.count, nowMs),
-  ): SluiceError {
-    return sluiceError(
-      'SLU_INFERENCE_QUEUE_FULL',
-      { endpoint, retryAfterSeconds: seconds },
-      { retryAfterSeconds: seconds },
-    );
-  }
-
-  // Its requests are answered in turn with those of the others, so as many of theirs go by.
-  private overuse({ endpoint, tenant }: BatchRequest, nowMs: number): SluiceError {
-    const ahead = Math.min(this.queue.count, this.queue.requestsOf(tenant) * this.queue.tenantCount);
-    const seconds = this.drain.secondsFor(ahead, nowMs);
-    return sluiceError(
-      'SLU_INFERENCE_OVERUSE',
-      { endpoint, retryAfterSeconds: seconds },
-      { retryAfterSeconds: seconds },
-    );
+    victim.fail(this.refusals.overuse(victim.request, nowMs));
   }
 }
 

@@ -137,6 +137,15 @@ it.each<[string, RequestListener]>([
   infer = listener;
   await Promise.all(Array.from({ length: 4 }, () => failureOf(replica.infer([x], call))));
   expect([replica.mostRuns, inferences]).toEqual([0, 4]);
+  expect(lines.join('')).toContain('the last one: ');
+});
+
+it('tells the operator what a server says to our key, and not the caller', async () => {
+  await using replica = connect();
+  infer = (_req, res) => res.writeHead(401).end('{"error":"key of tenant blue has expired"}');
+  for (let count = 0; count < 4; count += 1)
+    expect((await failureOf(replica.infer([x], call))).message).toBe('the server refuses the credentials (401)');
+  expect(lines.join('')).toContain('key of tenant blue has expired');
 });
 
 it('opens when nobody listens, and is not ready', async () => {
@@ -269,7 +278,7 @@ it('sends secrets with each request, and shows them nowhere, whatever the server
   expect(JSON.stringify([failure, failure.cause, failure.stack])).not.toContain('very-secret');
   infer = (req, res) => res.writeHead(500).end(JSON.stringify({ error: req.headers.authorization }));
   for (let count = 0; count < 8; count += 1) await failureOf(replica.infer([x], call));
-  expect(lines.join('')).toContain('its circuit opens');
+  expect(lines.join('')).toContain('its circuit opens, too many of its calls failed; the last one: ***');
   expect(lines.join('')).not.toContain('very-secret');
 });
 

@@ -55,6 +55,7 @@ export class GuardedReplica implements Replica {
   private nextProbeMs = -Infinity;
   private failedProbes = 0;
   private lastGoodMs = -Infinity;
+  private lastProblem: string | undefined;
   private isIn = false;
 
   constructor(
@@ -163,6 +164,7 @@ export class GuardedReplica implements Replica {
       if (outcome === 'ok') this.lastGoodMs = this.guard.clock.monotonicMs();
       return { result, pass };
     } catch (error) {
+      this.lastProblem = wordsOf(error);
       this.endPass(pass, outcomeOf(error, call, this.guard.timeoutMs));
       if (error instanceof ReplicaFailure && error.kind === 'overload') this.pause(error.retryAfterSeconds ?? 1);
       throw error;
@@ -201,7 +203,11 @@ export class GuardedReplica implements Replica {
     work();
     const { state } = this.breaker;
     if (state === before) return;
-    this.guard.onChange?.(state === 'open' ? 'its circuit opens: too many of its calls failed' : 'its circuit closes');
+    const { lastProblem } = this;
+    const why = lastProblem === undefined ? '' : `; the last one: ${lastProblem}`;
+    this.guard.onChange?.(
+      state === 'open' ? `its circuit opens, too many of its calls failed${why}` : 'its circuit closes',
+    );
     if (state === 'open') this.goOut();
   }
 
@@ -215,8 +221,10 @@ export class GuardedReplica implements Replica {
     const { clock, probeEveryMs } = this.guard;
     if (!this.isIn || this.breaker.state === 'open') return;
     if (clock.monotonicMs() - this.lastGoodMs < probeEveryMs) return;
+    const isHindered = this.guard.hindrance?.() !== undefined;
     const problem = await this.problem();
-    if (problem === undefined || this.failedProbes < failedProbesUntilOut || !this.isIn) return;
+    if (problem === undefined || !this.isIn) return;
+    if (!isHindered && this.failedProbes < failedProbesUntilOut) return;
     this.guard.onChange?.(`it fails its health checks: ${problem}`);
     this.goOut();
   }
@@ -244,6 +252,12 @@ export class GuardedReplica implements Replica {
     // Without its cause, whose words may be the same.
     return new ReplicaFailure(kind, message, { blame, retryAfterSeconds });
   }
+}
+
+function wordsOf(error: unknown): string | undefined {
+  if (!(error instanceof ReplicaFailure)) return undefined;
+  const { message, cause } = error;
+  return cause instanceof Error && !message.includes(cause.message) ? `${message}: ${cause.message}` : message;
 }
 
 /** What a failed call says about the server. */

@@ -72,6 +72,10 @@ export class VersionLanes implements AsyncDisposable {
     return lane;
   }
 
+  rulesOf(version: ServedVersion): SchedulingRules {
+    return schedulingRules(version, this.settings);
+  }
+
   follow(snapshot: ServingSnapshot): void {
     const wanted = new Set<string>();
     for (const { arms, pinned } of snapshot.endpoints.values()) {
@@ -98,7 +102,7 @@ export class VersionLanes implements AsyncDisposable {
   private open(version: ServedVersion): VersionLane {
     const { open, clock, log, tracer, random, runsPerReplica, quarantine, maxQueuedBytes, replicaWaitMs } =
       this.settings;
-    const rules = schedulingRules(version, this.settings);
+    const rules = this.rulesOf(version);
     const onRoom = (): void => lane.batcher.dispatchSoon();
     const pool = new ReplicaPool({
       open: (place) => open(place, version),

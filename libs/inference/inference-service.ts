@@ -21,9 +21,9 @@ import { Quarantine } from './quarantine.js';
 import type { RequestRecorder } from './request-recorder.js';
 import type { ResponseCache } from './response-cache.js';
 import type { LiveArm, ServedVersion } from './route-table.js';
-import { priorityOf, timeoutOf } from './scheduling-rules.js';
+import { priorityOf, timeoutOf, type SchedulingRules } from './scheduling-rules.js';
 import type { ServingState } from './serving-state.js';
-import { stackKey, type Tensor } from './tensor.js';
+import { heldBytes, stackKey, type Tensor } from './tensor.js';
 import type { ServingStatistics } from './version-statistics.js';
 
 /** What the service needs of a request; a protocol's own view of it may hold more. */
@@ -153,6 +153,11 @@ export class InferenceService implements AsyncDisposable {
     return this.lanes.statistics;
   }
 
+  /** How the requests of a version wait and leave. */
+  schedulingOf(version: ServedVersion): SchedulingRules {
+    return this.lanes.rulesOf(version);
+  }
+
   /** Can requests be answered: the state is known, and each version with traffic has a replica that answered. */
   get isReady(): boolean {
     return !this.isDraining && this.settings.state.isSettled((key) => this.lanes.find(key)?.pool.hasAnswered ?? false);
@@ -223,14 +228,15 @@ export class InferenceService implements AsyncDisposable {
       priority: priorityOf(rules, version, asked.priority),
       inputs,
       rows,
-      bytes: ask.bytesIn,
+      // A protocol that cannot tell how long a message was still holds memory with it.
+      bytes: ask.bytesIn > 0 ? ask.bytesIn : heldBytes(inputs),
       timeoutMs: timeoutOf(rules, asked.timeoutMs),
       stackKey: !version.isStackable ? undefined : version.hasFreeSizes ? stackKey(inputs) : plainKey,
       caller: ask.caller,
       span,
     };
     this.quarantine.check(version, inputs);
-    return cache === undefined ? batcher.submit(request) : this.throughCache(cache, batcher, request);
+    return cache?.takes(request.bytes) !== true ? batcher.submit(request) : this.throughCache(cache, batcher, request);
   }
 
   private async throughCache(cache: ResponseCache, batcher: Batcher, request: BatchRequest): Promise<BatchAnswer> {

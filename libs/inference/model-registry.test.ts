@@ -92,6 +92,38 @@ describe('registering', () => {
     expect(await registry.list()).toEqual([]);
   });
 
+  it('takes a manifest alone for a version that runs elsewhere, and refuses one that no writer of JSON can hold', async () => {
+    const remote = { protocol: 'oip', targets: [{ url: 'http://127.0.0.1:9' }] };
+    const tensors = [{ name: 'x', datatype: 'FP32', shape: [-1, 1] }];
+    const manifest = {
+      schemaVersion: 1,
+      name: 'far',
+      version: '1',
+      format: 'remote',
+      inputs: tensors,
+      outputs: tensors,
+      remote,
+    };
+    const { created, version } = await registry.registerManifest(manifest, 'key:test');
+    expect([created, version.format, await onDisk()]).toEqual([
+      true,
+      'remote',
+      ['.staging', 'far', 'far/1', 'far/1/sluice.json'],
+    ]);
+    const deep: unknown = JSON.parse('['.repeat(200_000) + ']'.repeat(200_000));
+    await expect(
+      registry.registerManifest({ ...manifest, version: '2', warmup: deep }, 'key:test'),
+    ).rejects.toMatchObject({
+      code: 'SLU_ARTIFACT_REFUSED',
+    });
+    await expect(
+      registry.registerManifest({ ...manifest, description: 'x'.repeat(20_000_000) }, 'key:test'),
+    ).rejects.toMatchObject({
+      code: 'SLU_ARTIFACT_TOO_LARGE',
+    });
+    expect(await readdir(join(folder, '.staging'))).toEqual([]);
+  });
+
   it('refuses a version that differs from another in case only', async () => {
     await register({ version: 'v1' });
     await expect(register({ version: 'V1' })).rejects.toMatchObject({ code: 'SLU_ARTIFACT_REFUSED' });

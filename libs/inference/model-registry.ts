@@ -83,6 +83,8 @@ export class ModelRegistry {
       // Nothing sends it traffic any more, so replicas that were kept warm go as well.
       await this.replicaSets.scaleDown(tx, { model, version, actor, requestId });
       await tx.update(ModelVersionEntity, { model, version }, { state: 'archived' });
+      // Nobody calls with them any more.
+      await tx.query('DELETE FROM secret_headers WHERE model = $1 AND version = $2', [model, version]);
       await appendAudit(tx, {
         actor,
         action: 'model.archive',

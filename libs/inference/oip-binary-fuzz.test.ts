@@ -1,6 +1,6 @@
 import { isSluiceError } from '#libs/kernel';
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { tensorOf } from '../../test/support/arbitrary-tensor.js';
 import { datatypeNames, type DatatypeName } from './datatype.js';
 import {
@@ -15,6 +15,7 @@ import { type NumericData, type Tensor, valueCount } from './tensor.js';
 
 /** `SLUICE_FUZZ_EXAMPLES=200` for a long run: so many messages of each datatype, each with all of its bits turned. */
 const numRuns = Number(process.env['SLUICE_FUZZ_EXAMPLES'] ?? 4);
+vi.setConfig({ testTimeout: 30_000 + numRuns * 2_000 });
 
 /** No byte of any UTF-8 text, so that a text that reaches beyond its message cannot pass for one. */
 const beyond = 0xfe;

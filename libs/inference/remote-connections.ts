@@ -18,11 +18,14 @@ export class RemoteConnections {
 
   constructor(private readonly settings: RemoteConnectionsSettings) {}
 
-  /** @param place its address says which of the version's targets it is @throws Error when it is none of them */
+  /** @param place its address says which of the version's targets it is */
   open(place: ReplicaPlace, version: ServedVersion): Replica {
     const { clock, log } = this.settings;
-    const target = targetsOf(remoteVersionOf(version), this.settings).find(({ address }) => address === place.address);
-    if (target === undefined) throw new Error(`${version.key} has no target ${place.address}`);
+    const targets = targetsOf(remoteVersionOf(version), this.settings);
+    const known = targets.find(({ address }) => address === place.address);
+    // A row that somebody else wrote must not cost the others their connections: this one is never ready.
+    const stray = known === undefined ? `${place.address} is none of the targets of ${version.key}` : undefined;
+    const target = known ?? targets[0]!;
     const { limits } = target;
     const probe = target.openProbe();
     const inner = target.open(place.id);
@@ -34,7 +37,7 @@ export class RemoteConnections {
       budget: this.budgetOf(version, limits.retryBudgetRatio),
       probeEveryMs: limits.probeEveryMs,
       probe,
-      hindrance: () => target.hindrance(),
+      hindrance: () => stray ?? target.hindrance(),
       scrub: (text) => target.scrub(text),
       onChange: (change) =>
         log.warn({ version: version.key, target: target.address, change: target.scrub(change) }, 'a remote target'),

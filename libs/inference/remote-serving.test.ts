@@ -246,6 +246,20 @@ it('tells callers of overload as such, and does not hold it against the version'
   expect(await ask(1)).toBe('2');
 });
 
+it('asks once for a batch where no input can be at fault, and looks for the one that is where it may be', async () => {
+  await serve({ breaker: { minCalls: 1_000 } });
+  await rows.desire('far', '1', 2);
+  await vi.waitFor(() => expect(upCount()).toBe(2));
+  const inferences = (): number => servers.reduce((sum, server) => sum + server.inferences, 0);
+  for (const server of servers) server.answersWith = 401;
+  const answers = await Promise.all(Array.from({ length: 16 }, () => ask(1)));
+  expect(new Set(answers)).toEqual(new Set(['SLU_INFERENCE_UPSTREAM']));
+  expect(inferences()).toBe(1);
+  for (const server of servers) server.answersWith = 500;
+  await Promise.all(Array.from({ length: 16 }, () => ask(1)));
+  expect(inferences()).toBeGreaterThan(10);
+});
+
 it('waits for a server and for its secrets as long as it takes, and says what it waits for', async () => {
   const secretHeaders = new SecretHeaders(db.database, seal);
   for (const server of servers) server.isReady = false;

@@ -66,6 +66,9 @@ export class RemoteTarget {
   readonly address: string;
   readonly limits: RemoteLimits;
   private readonly foreign: ForeignServer;
+  private readonly addressHindrance: string | undefined;
+  /** The headers as last made, and the secrets they were made with: they are asked for with each call. */
+  private made: { from: ReadonlyMap<string, string>; headers: Readonly<Record<string, string>> } | undefined;
 
   constructor(
     private readonly version: RemoteVersion,
@@ -74,19 +77,18 @@ export class RemoteTarget {
   ) {
     this.address = canonicalAddress(place.url);
     this.limits = limitsOf(version.remote);
+    this.addressHindrance = addressHindranceOf(place.url, surroundings.allowedHosts);
     const { connectTimeoutMs } = this.limits;
     this.foreign = { headers: () => this.headers(), lookup: guardedLookup, connectTimeoutMs };
   }
 
   /** Why nothing may be sent there, whatever the server says: the operator's list, or a secret that is not set. */
   hindrance(): string | undefined {
-    const { url } = this.place;
-    const problem = addressProblem(url);
-    if (problem !== undefined) return `the address ${problem}`;
-    if (!isAllowedHost(url, this.surroundings.allowedHosts))
-      return `the host ${new URL(url).host} is not among those of SLUICE_REMOTE_HOSTS`;
+    if (this.addressHindrance !== undefined) return this.addressHindrance;
+    const { secretHeaders } = this.version.remote;
+    if (secretHeaders === undefined || secretHeaders.length === 0) return undefined;
     const values = this.secretValues();
-    const missing = this.version.remote.secretHeaders?.filter((name) => !values.has(name)) ?? [];
+    const missing = secretHeaders.filter((name) => !values.has(name));
     if (missing.length === 0) return undefined;
     const { model, version } = this.version;
     return `secret header ${missing.join(', ')} is not set: PUT /api/models/${model}/versions/${version}/secret-headers`;
@@ -151,10 +153,13 @@ export class RemoteTarget {
   }
 
   private headers(): Readonly<Record<string, string>> {
-    const { headers, secretHeaders = [] } = this.version.remote;
-    const values = this.secretValues();
-    const secret = secretHeaders.flatMap((name) => (values.has(name) ? [[name, values.get(name)!] as const] : []));
-    return secret.length === 0 ? (headers ?? {}) : { ...headers, ...Object.fromEntries(secret) };
+    const from = this.secretValues();
+    if (this.made?.from === from) return this.made.headers;
+    const { headers: plain, secretHeaders = [] } = this.version.remote;
+    const headers: Record<string, string> = { ...plain };
+    for (const name of secretHeaders) if (from.has(name)) headers[name] = from.get(name)!;
+    this.made = { from, headers };
+    return headers;
   }
 
   private secretValues(): ReadonlyMap<string, string> {
@@ -163,3 +168,11 @@ export class RemoteTarget {
 }
 
 const shortestTokenLength = 4;
+
+// The manifest was held against this when it was registered; what is stored is no proof of it.
+function addressHindranceOf(url: string, allowedHosts: readonly string[] | undefined): string | undefined {
+  const problem = addressProblem(url);
+  if (problem !== undefined) return `the address ${problem}`;
+  if (isAllowedHost(url, allowedHosts)) return undefined;
+  return `the host ${new URL(url).host} is not among those of SLUICE_REMOTE_HOSTS`;
+}

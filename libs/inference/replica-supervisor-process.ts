@@ -155,7 +155,7 @@ class ModelServerProcess implements ReplicaProcess {
   }
 }
 
-/** A liveness thread's answer over its Unix socket: 200, or 503 with the reason. */
+/** Asks `GET /v2/health/live` over a Unix socket: 200, or 503 with the reason. */
 export function askLiveness(socketPath: string, timeoutMs: number): Promise<LivenessAnswer> {
   return new Promise((resolve) => {
     const silent = (): void => resolve({ state: 'silent' });

@@ -2,14 +2,15 @@ import { mebibytes, secondsToMs, type Clock } from '#libs/kernel';
 import { LRUCache } from 'lru-cache';
 import type { ServingSettings } from './route-table.js';
 import { tensorsDigest } from './tensor-digest.js';
-import type { NumericData, Tensor } from './tensor.js';
+import { heldBytes, type Tensor } from './tensor.js';
 import type { VersionStatistics } from './version-statistics.js';
 
 const defaultMaxBytes = mebibytes(16);
 const defaultTtlSeconds = 3_600;
-/** What an entry and each of its tensors take besides their values, about. */
+/** Larger requests pass by: their digest would hold up everybody else for more than it saves. */
+const mostRequestBytes = mebibytes(1);
+/** What an entry takes besides its tensors, about. */
 const entryBytes = 512;
-const tensorBytes = 256;
 
 export interface ResponseCacheParts {
   clock: Clock;
@@ -34,7 +35,7 @@ export class ResponseCache {
       ttl: secondsToMs(ttlSeconds),
       // A clock reading costs less than the timer that would save it.
       ttlResolution: 0,
-      sizeCalculation: bytesOf,
+      sizeCalculation: (outputs) => entryBytes + heldBytes(outputs),
       perf: { now: () => parts.clock.monotonicMs() },
     });
   }
@@ -45,6 +46,11 @@ export class ResponseCache {
 
   get entries(): number {
     return this.answers.size;
+  }
+
+  /** @param requestBytes as it came */
+  takes(requestBytes: number): boolean {
+    return requestBytes <= mostRequestBytes;
   }
 
   /** The tenant is part of the key itself: no two tenants can ever meet in one entry. */
@@ -66,13 +72,3 @@ export class ResponseCache {
 
 // The rows of an answer are a view of the whole batch, which would stay in memory with it.
 const ownCopy = (tensor: Tensor): Tensor => ({ ...tensor, data: tensor.data.slice() });
-
-function bytesOf(outputs: readonly Tensor[]): number {
-  let bytes = entryBytes;
-  for (const { datatype, data } of outputs) {
-    bytes += tensorBytes;
-    if (datatype !== 'BYTES') bytes += (data as NumericData).byteLength;
-    else for (const text of data as readonly string[]) bytes += 32 + 2 * text.length;
-  }
-  return bytes;
-}

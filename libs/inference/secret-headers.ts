@@ -1,6 +1,6 @@
 import type { SecretSeal } from '#libs/access';
 import { appendAudit } from '#libs/audit';
-import { sluiceError } from '#libs/kernel';
+import { isName, isVersion, sluiceError } from '#libs/kernel';
 import { ModelVersionEntity, type Database, type Tx } from '#libs/store';
 import type { Manifest } from './manifest.js';
 import type { VersionRef } from './replica-sets.js';
@@ -81,7 +81,9 @@ export class SecretHeaders {
 }
 
 async function namesOf(tx: Tx, { model, version }: VersionRef, { isToBeUsed = false } = {}): Promise<string[]> {
-  const row = await tx.findOneBy(ModelVersionEntity, { model, version });
+  // What can be no name is asked of nobody: the database takes not every text.
+  const isNamed = isName(model) && isVersion(version);
+  const row = isNamed ? await tx.findOneBy(ModelVersionEntity, { model, version }) : null;
   if (row === null) throw sluiceError('SLU_MODEL_VERSION_UNKNOWN', { model, version });
   if (isToBeUsed && row.state === 'archived') throw sluiceError('SLU_MODEL_VERSION_ARCHIVED', { model, version });
   const { remote } = row.manifest as Manifest;

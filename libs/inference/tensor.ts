@@ -69,6 +69,19 @@ export function valueCount(shape: readonly number[]): number | undefined {
 /** @returns the size of the batch dimension */
 export const rowCountOf = (tensors: readonly Tensor[]): number => tensors[0]?.shape[0] ?? 0;
 
+const headBytes = 256;
+const textBytes = 32;
+
+/** @returns about how much memory tensors take */
+export function heldBytes(tensors: readonly Tensor[]): number {
+  let bytes = headBytes * tensors.length;
+  for (const { datatype, data } of tensors) {
+    if (datatype !== 'BYTES') bytes += (data as NumericData).byteLength;
+    else for (const text of data as readonly string[]) bytes += textBytes + 2 * text.length;
+  }
+  return bytes;
+}
+
 /**
  * Requests whose keys are equal can run in one batch: same tensors in the same order, same datatypes, and same shapes
  * behind the batch dimension.

@@ -19,8 +19,20 @@ it.each([
   [{ TEMPORAL_ADDRESS: 'http://x:7233' }, /TEMPORAL_ADDRESS: must be host:port/],
   [{ SLUICE_MASTER_KEY: 'short' }, /SLUICE_MASTER_KEY: must be 64 hex digits/],
   [{ SLUICE_TRACE_SAMPLING: '2' }, /SLUICE_TRACE_SAMPLING/],
+  [{ SLUICE_REMOTE_HOSTS: 'http://triton:8000' }, /SLUICE_REMOTE_HOSTS: must be hosts/],
+  [{ SLUICE_REMOTE_HOSTS: 'a,,b' }, /SLUICE_REMOTE_HOSTS: must be hosts/],
+  [{ SLUICE_REPLICA_DRAIN_SECONDS: '0' }, /SLUICE_REPLICA_DRAIN_SECONDS/],
+  [{ SLUICE_REPLICA_LIVENESS_SECONDS: '1.5' }, /SLUICE_REPLICA_LIVENESS_SECONDS/],
 ])('refuses %o and names the variable', (env, message) => {
   expect(() => loadConfig(env)).toThrow(message);
+});
+
+it('reads the hosts of remote models as a list, and no list as none', () => {
+  expect(loadConfig({ SLUICE_REMOTE_HOSTS: 'triton:8000, *.models.internal' }).remoteHosts).toEqual([
+    'triton:8000',
+    '*.models.internal',
+  ]);
+  expect(loadConfig({}).remoteHosts).toBeUndefined();
 });
 
 it('keeps the socket folder short however deep the state folder lies', () => {

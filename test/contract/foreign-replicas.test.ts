@@ -10,8 +10,7 @@ import {
   type StartedReplica,
 } from '../../libs/inference/ports/replica.contract.js';
 import type { Replica } from '../../libs/inference/ports/replica.js';
-import type { TensorSpec } from '../../libs/inference/tensor.js';
-import { manifestOf, startMlServer, startTfServing, type ForeignProcess } from '../support/foreign/foreign-server.js';
+import { signatureOf, startMlServer, startTfServing, type ForeignProcess } from '../support/foreign/foreign-server.js';
 
 const foreign: ForeignServer = { headers: () => ({ 'x-test': 'yes' }), lookup, connectTimeoutMs: 2_000 };
 const supports = { ...everything, namesFields: false };
@@ -62,9 +61,9 @@ describe.each(['columns', 'rows'] as const)("TensorFlow Serving's REST API, by %
   const startReplica = async (model: ContractModel): Promise<StartedReplica> => {
     const isShared = model !== 'slow';
     const server = isShared ? await shared.of(model, () => startTfServing(model)) : await startTfServing(model);
-    const specs = (await manifestOf(model)) as { inputs: TensorSpec[]; outputs: TensorSpec[] };
+    const signature = await signatureOf(model);
     const { address } = server;
-    const replica = new TfServingReplica({ id: model, address, model, version: '1', ...specs, form, foreign });
+    const replica = new TfServingReplica({ id: model, address, model, version: '1', ...signature, form, foreign });
     return started(replica, server, isShared);
   };
   replicaContract('TfServingReplica', startReplica, supports);

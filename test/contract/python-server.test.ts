@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -219,20 +220,56 @@ describe('over HTTP', () => {
 });
 
 describe('a run', () => {
+  it('of a sampled trace sends a span, past the guard that lets no model connect', async () => {
+    const collected: Buffer[] = [];
+    const collector = createServer((req, res) => {
+      req.on('data', (chunk: Buffer) => collected.push(chunk));
+      req.on('end', () => res.end());
+    });
+    await new Promise<void>((resolve) => collector.listen(0, '127.0.0.1', resolve));
+    const { port } = collector.address() as { port: number };
+    const socketPath = path.join(folder, 'trace.sock');
+    const { child, exit } = await start({
+      SLUICE_MODEL_DIR: modelFolder('dense'),
+      SLUICE_SOCKET: socketPath,
+      OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${port}`,
+    });
+    const client = new Client('http://localhost', { socketPath });
+    const traceId = '0af7651916cd43dd8448eb211c80319c';
+    for (const flags of ['00', '01']) {
+      const answer = await client.request({
+        method: 'POST',
+        path: '/v2/models/dense/infer',
+        headers: { traceparent: `00-${traceId}-b7ad6b7169203331-${flags}` },
+        body: JSON.stringify({ inputs: zeros }),
+      });
+      await answer.body.dump();
+    }
+    await client.close();
+    child.kill();
+    expect(await exit).toBe(0);
+    collector.close();
+    const sent = JSON.parse(Buffer.concat(collected).toString()) as {
+      resourceSpans: { scopeSpans: { spans: object[] }[] }[];
+    };
+    const { spans } = sent.resourceSpans[0]!.scopeSpans[0]!;
+    expect(spans).toMatchObject([{ name: 'replica.run', traceId, parentSpanId: 'b7ad6b7169203331' }]);
+  });
+
   it('leaves health answered meanwhile', async () => {
     const socketPath = path.join(folder, 'slow.sock');
     const { child, exit } = await start({ SLUICE_MODEL_DIR: modelFolder('slow'), SLUICE_SOCKET: socketPath });
     const clients = [0, 1].map(() => new Client('http://localhost', { socketPath }));
-    let isRunning = true;
+    const state = { isRunning: true };
     const run = clients[0]!
       .request({ method: 'POST', path: '/v2/models/slow/infer', body: JSON.stringify({ inputs: zeros }) })
       .then((answer) => answer.body.dump())
-      .finally(() => (isRunning = false));
+      .finally(() => (state.isRunning = false));
     let answers = 0;
-    while (isRunning) {
+    while (state.isRunning) {
       const answer = await clients[1]!.request({ method: 'GET', path: '/v2/health/ready' });
       await answer.body.dump();
-      if (isRunning) answers += 1;
+      if (state.isRunning) answers += 1;
     }
     await run;
     // One alone may have come before the run began.

@@ -119,7 +119,7 @@ describe('what is not served', () => {
     ['tensorflow-savedmodel/reader', 'the graph uses ReadFile, which reaches outside the model'],
     ['tensorflow-savedmodel/wrong-name', 'the model has input x, which sluice.json does not declare'],
     ['tensorflow-savedmodel/wrong-type', 'output y is FP64 in sluice.json, but float32 in the model'],
-    ['keras/lambda', 'the model has a Lambda layer, which carries Python code'],
+    ['keras/lambda', 'the model has a Lambda layer or a lambda, which is Python code'],
     ['keras/own-class', 'the model has mine>Mine, a class of its own, whose code the file does not carry'],
     ['keras/imports', 'the model has subprocess.Dense, a class that Keras does not have'],
     ['keras/wrong-size', 'size 1 of input x is 15 in sluice.json, but fixed to 16 in the model'],

@@ -8,6 +8,7 @@ import { servingApi } from '../support/serving-api.js';
 
 /** The same each time; `SLUICE_FUZZ_EXAMPLES=200` for a long run, and `SLUICE_FUZZ_SEED=7` for another one. */
 const examples = Number(process.env['SLUICE_FUZZ_EXAMPLES'] ?? 8);
+const limitMs = 240_000 + examples * 5_000;
 const seed = process.env['SLUICE_FUZZ_SEED'];
 const randomness =
   seed === undefined ? ['--generation-deterministic'] : ['--seed', seed, '--generation-database', 'none'];
@@ -38,43 +39,47 @@ const settings = `
 not_a_server_error.expected-statuses = ["2xx", "3xx", "4xx", 501, 503]
 `;
 
-it('answers whatever a fuzzer makes of /openapi.json as the document says, and never by a fault of its own', async () => {
-  const python = await pythonEnvironment('schemathesis', ['schemathesis==4.32.5']);
-  await using serving = await servingApi(['test/models/dense', 'test/models/identity', 'deploy/models/tone/1']);
-  const folder = await mkdtemp(join(tmpdir(), 'schemathesis-'));
-  try {
-    const config = join(folder, 'schemathesis.toml');
-    const report = join(folder, 'report.json');
-    await writeFile(config, settings);
-    const argv = [
-      `--config-file=${config}`,
-      'run',
-      `${serving.base}/openapi.json`,
-      `--header=Authorization: ${serving.api.as.admin.authorization}`,
-      `--checks=${checks.join(',')}`,
-      '--phases=examples,coverage,fuzzing',
-      `--max-examples=${examples}`,
-      '--continue-on-failure',
-      '--warnings=off',
-      '--no-color',
-      '--report=json',
-      `--report-json-path=${report}`,
-      ...randomness,
-    ];
-    const { code, output } = await schemathesis(join(dirname(python), 'st'), folder, argv);
-    expect(code, output.slice(-20_000)).toBe(0);
-    expect(await readFile(report, 'utf8')).toContain('/v2/models/{model}/infer');
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
-  // It is as well as before: what it was sent has neither killed a model server nor stopped it from loading one.
-  const headers = { ...serving.api.as.admin, 'content-type': 'application/json' };
-  const post = (path: string, body: object): Promise<Response> =>
-    fetch(`${serving.base}${path}`, { method: 'POST', headers, body: JSON.stringify(body) });
-  expect((await post('/v2/repository/models/dense/load', {})).status).toBe(200);
-  const inputs = [{ name: 'x', datatype: 'FP32', shape: [1, 16], data: new Array(16).fill(0) }];
-  expect((await post('/v2/models/dense/infer', { inputs })).status).toBe(200);
-}, 300_000);
+it(
+  'answers whatever a fuzzer makes of /openapi.json as the document says, and never by a fault of its own',
+  async () => {
+    const python = await pythonEnvironment('schemathesis', ['schemathesis==4.32.5']);
+    await using serving = await servingApi(['test/models/dense', 'test/models/identity', 'deploy/models/tone/1']);
+    const folder = await mkdtemp(join(tmpdir(), 'schemathesis-'));
+    try {
+      const config = join(folder, 'schemathesis.toml');
+      const report = join(folder, 'report.json');
+      await writeFile(config, settings);
+      const argv = [
+        `--config-file=${config}`,
+        'run',
+        `${serving.base}/openapi.json`,
+        `--header=Authorization: ${serving.api.as.admin.authorization}`,
+        `--checks=${checks.join(',')}`,
+        '--phases=examples,coverage,fuzzing',
+        `--max-examples=${examples}`,
+        '--continue-on-failure',
+        '--warnings=off',
+        '--no-color',
+        '--report=json',
+        `--report-json-path=${report}`,
+        ...randomness,
+      ];
+      const { code, output } = await schemathesis(join(dirname(python), 'st'), folder, argv);
+      expect(code, output.slice(-20_000)).toBe(0);
+      expect(await readFile(report, 'utf8')).toContain('/v2/models/{model}/infer');
+    } finally {
+      await rm(folder, { recursive: true, force: true });
+    }
+    // It is as well as before: what it was sent has neither killed a model server nor stopped it from loading one.
+    const headers = { ...serving.api.as.admin, 'content-type': 'application/json' };
+    const post = (path: string, body: object): Promise<Response> =>
+      fetch(`${serving.base}${path}`, { method: 'POST', headers, body: JSON.stringify(body) });
+    expect((await post('/v2/repository/models/dense/load', {})).status).toBe(200);
+    const inputs = [{ name: 'x', datatype: 'FP32', shape: [1, 16], data: new Array(16).fill(0) }];
+    expect((await post('/v2/models/dense/infer', { inputs })).status).toBe(200);
+  },
+  limitMs + 60_000,
+);
 
 function schemathesis(
   executable: string,
@@ -82,7 +87,7 @@ function schemathesis(
   argv: string[],
 ): Promise<{ code: number | string | null; output: string }> {
   return new Promise((resolve) => {
-    execFile(executable, argv, { cwd, maxBuffer: 1e8, timeout: 240_000 }, (failure, stdout, stderr) => {
+    execFile(executable, argv, { cwd, maxBuffer: 1e8, timeout: limitMs }, (failure, stdout, stderr) => {
       const code = failure === null ? 0 : (failure.code ?? failure.signal ?? null);
       resolve({ code, output: `${stdout}\n${stderr}` });
     });

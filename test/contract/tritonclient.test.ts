@@ -69,7 +69,13 @@ it('tells the real tritonclient what there is and how it does', () => {
         { name: 'probabilities', data_type: 'TYPE_FP32', dims: [3] },
       ],
       instance_group: [{ name: 'tone', count: 1, kind: 'KIND_AUTO' }],
-      dynamic_batching: { max_queue_delay_microseconds: 0 },
+      dynamic_batching: {
+        preferred_batch_size: [],
+        max_queue_delay_microseconds: 0,
+        priority_levels: 0,
+        default_queue_policy: { default_timeout_microseconds: 30_000_000, max_queue_size: 2_048 },
+      },
+      response_cache: { enable: false },
     },
     version_config: { name: 'dense', input: [{ name: 'x', data_type: 'TYPE_FP32', dims: [16] }] },
   });

@@ -101,6 +101,7 @@ export async function managementApi(
         infer: () => Promise.reject(new Error('no inference here')),
         hasReadyReplica: () => false,
         statistics: { find: () => undefined } as never,
+        schedulingOf: () => undefined as never,
       },
       state: { endpoint: () => undefined, snapshot: { endpoints: new Map(), replicas: new Map() } as never },
       loading: new EndpointLoading({ database, endpoints, replicaSets, isUp: () => false, waitSeconds: 1 }),

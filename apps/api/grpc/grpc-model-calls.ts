@@ -48,7 +48,9 @@ export function modelCalls(parts: GrpcServiceParts): Record<string, UnaryCall> {
       modelMetadata(knownEndpoint(state, name), version || undefined),
     ),
     ModelConfig: reading(({ name, version }: ModelRef) => ({
-      config: modelConfig(knownEndpoint(state, name), version || undefined, state.snapshot),
+      config: modelConfig(knownEndpoint(state, name), version || undefined, state.snapshot, (served) =>
+        inference.schedulingOf(served),
+      ),
     })),
     ModelStatistics: reading(({ name, version }: ModelRef) => ({
       model_stats:

@@ -39,6 +39,7 @@ let replicas: ScriptedReplica[];
 let isReady = true;
 let fault: 'none' | 'lost' | 'model' = 'none';
 let ticks = 0;
+const keyId = randomUUID();
 const loading = { load: vi.fn(async () => undefined), unload: vi.fn(async () => undefined) };
 
 /** Gives back what it got, under other names. */
@@ -53,11 +54,12 @@ beforeAll(async () => {
     outputs: [{ name: 'x_out', datatype: 'FP32', shape: [-1, 2] }],
   };
   await rows.version('plain', '1', plain);
+  await rows.version('cached', '1', { ...plain, responseCache: {} });
   for (const { name, datatype, shape } of types) {
     const declared = { inputs: [{ name, datatype, shape }], outputs: [{ name: `${name}_out`, datatype, shape }] };
     await rows.version(name, '1', declared);
   }
-  for (const name of ['plain', ...types.map((type) => type.name)]) {
+  for (const name of ['plain', 'cached', ...types.map((type) => type.name)]) {
     await rows.endpoint(name, name, [{ name: 'stable', version: '1', weight: 100 }]);
     await rows.replica(name, '1');
   }
@@ -88,7 +90,7 @@ beforeAll(async () => {
           admit: ({ headers }) => {
             if (headers.authorization === undefined) throw sluiceError('SLU_ACCESS_KEY_MISSING');
             if (headers.authorization !== 'Bearer good') throw sluiceError('SLU_ACCESS_KEY_INVALID');
-            return { keyId: randomUUID(), role: 'caller', name: 'test' };
+            return { keyId, role: 'caller', name: 'test' };
           },
         },
         loading,
@@ -207,6 +209,18 @@ describe('ModelInfer', () => {
     expect(metadata.get('sluice-arm')).toEqual(['stable']);
     expect(metadata.get('sluice-request-id')[0]).toMatch(/^[0-9a-f-]{36}$/);
     expect(metadata.get('traceparent')[0]).toMatch(/^00-/);
+  });
+
+  it('tells that an answer was stored', async () => {
+    const marks: unknown[] = [];
+    for (let count = 0; count < 2; count += 1) {
+      const head = new Promise<Metadata>((resolve) => {
+        const message = { model_name: 'cached', inputs: [x(1)], raw_input_contents: [floats(1, 2)] };
+        calls['ModelInfer'](message, good, () => undefined).on('metadata', resolve);
+      });
+      marks.push((await head).get('sluice-cache'));
+    }
+    expect(marks).toEqual([[], ['hit']]);
   });
 
   it.each([

@@ -19,7 +19,7 @@ import { asSluiceError } from './grpc-status.js';
 import { answerInOrder } from './grpc-stream.js';
 
 export interface GrpcServiceParts {
-  inference: Pick<InferenceService, 'hasReadyReplica' | 'statistics'> & {
+  inference: Pick<InferenceService, 'hasReadyReplica' | 'schedulingOf' | 'statistics'> & {
     infer(ask: InferAsk<GrpcInferResponse>): Promise<InferOutcome<GrpcInferResponse>>;
   };
   state: Pick<ServingState, 'endpoint' | 'snapshot'>;

@@ -1,5 +1,6 @@
 import { datatypeNames, pinnedArm, ServingStatistics, type LiveEndpoint, type ServedVersion } from '#libs/inference';
 import { isSluiceError, sluiceError } from '#libs/kernel';
+import fc from 'fast-check';
 import fastify, { type FastifyInstance } from 'fastify';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
@@ -34,6 +35,7 @@ const versions: Record<string, ServedVersion> = {
 };
 
 const limitBytes = 100_000;
+const fuzzExamples = Number(process.env['SLUICE_FUZZ_EXAMPLES'] ?? 20);
 let server: FastifyInstance;
 let bytesIn: number[];
 
@@ -62,6 +64,7 @@ beforeEach(async () => {
       },
       hasReadyReplica: () => true,
       statistics: new ServingStatistics(),
+      schedulingOf: () => undefined as never,
     },
     state: { endpoint: endpointOf, snapshot: { endpoints: new Map(), versions: new Map(), replicas: new Map() } },
     loading: { load: async () => undefined, unload: async () => undefined },
@@ -286,4 +289,54 @@ describe('JSON that is more than it seems', () => {
       expect(response.statusCode).toBe(400);
     }
   });
+
+  it(
+    'is answered or refused with one sentence, whatever stands in place of whatever part of a good request',
+    async () => {
+      const good = {
+        id: 'a',
+        parameters: { priority: 1, timeout: 1_000_000, binary_data_output: false },
+        inputs: versions['all']!.inputs.map(({ name, datatype }) => {
+          const value = datatype === 'BYTES' ? 'text' : datatype === 'BOOL' ? true : 1;
+          return { name, datatype, shape: [1, 2], parameters: { unknown: 1 }, data: [value, value] };
+        }),
+        outputs: [{ name: 'fp32', parameters: { classification: 1 } }, { name: 'bytes' }],
+      };
+      expect((await post('all', JSON.stringify(good))).statusCode).toBe(200);
+      const paths = pathsOf(good);
+      const seen = new Set<number>();
+      await fc.assert(
+        fc.asyncProperty(
+          fc.constantFrom(...paths),
+          fc.oneof(fc.jsonValue({ maxDepth: 3 }), fc.constantFrom(2 ** 31, 2 ** 53, -1, 1e308, '', '\0', '__proto__')),
+          async (path, value) => {
+            const response = await post('all', JSON.stringify(replaced(good, path, value)));
+            seen.add(response.statusCode);
+            if (response.statusCode === 200) return;
+            expect(response.statusCode).toBe(400);
+            const { error } = response.json() as { error: string };
+            expect(error).toMatch(/^[A-Za-z]/);
+            expect(error.length).toBeLessThan(400);
+          },
+        ),
+        { numRuns: fuzzExamples * 50 },
+      );
+      expect(seen).toEqual(new Set([200, 400]));
+    },
+    30_000 + fuzzExamples * 1_000,
+  );
 });
+
+type Path = readonly (string | number)[];
+
+function pathsOf(value: unknown, path: Path = []): Path[] {
+  if (typeof value !== 'object' || value === null) return [path];
+  return [path, ...Object.entries(value).flatMap(([key, part]) => pathsOf(part, [...path, key]))];
+}
+
+function replaced(whole: unknown, [key, ...rest]: Path, value: unknown): unknown {
+  if (key === undefined) return value;
+  const copy: any = Array.isArray(whole) ? [...whole] : { ...(whole as object) };
+  copy[key] = replaced(copy[key], rest, value);
+  return copy;
+}

@@ -1,4 +1,4 @@
-import type { LiveEndpoint, ServedVersion, ServingSnapshot, TensorSpec } from '#libs/inference';
+import type { LiveEndpoint, SchedulingRules, ServedVersion, ServingSnapshot, TensorSpec } from '#libs/inference';
 import { describedVersion, platforms, versionsOf } from './oip-metadata.js';
 
 interface TensorConfig {
@@ -45,6 +45,7 @@ export function modelConfig(
   endpoint: LiveEndpoint,
   asked: string | undefined,
   { replicas }: Pick<ServingSnapshot, 'replicas'>,
+  rulesOf: (version: ServedVersion) => SchedulingRules,
 ): ModelConfig {
   const version = describedVersion(endpoint, asked);
   const { isStackable, format, settings } = version;
@@ -72,23 +73,26 @@ export function modelConfig(
         kind: format === 'remote' ? 'KIND_MODEL' : 'KIND_AUTO',
       },
     ],
-    ...(isStackable && { dynamic_batching: dynamicBatching(settings) }),
+    ...(isStackable && { dynamic_batching: dynamicBatching(rulesOf(version)) }),
     response_cache: { enable: settings.responseCache !== undefined },
   };
 }
 
-function dynamicBatching({ batching, queue }: ServedVersion['settings']): DynamicBatching {
+function dynamicBatching(rules: SchedulingRules): DynamicBatching {
+  const { preferredRows, maxDelayMs, priorityLevels, defaultPriority, defaultTimeoutMs, maxRequests } = rules;
+  // One level is none, for which Triton's number is 0.
+  const hasLevels = priorityLevels > 1;
   return {
-    preferred_batch_size: batching?.preferredRows ?? [],
-    max_queue_delay_microseconds: Math.round((batching?.maxDelayMs ?? 0) * microsecondsPerMs),
+    preferred_batch_size: [...(preferredRows ?? [])],
+    max_queue_delay_microseconds: Math.round(maxDelayMs * microsecondsPerMs),
     preserve_ordering: false,
-    priority_levels: queue?.priorityLevels ?? 0,
-    default_priority_level: queue?.defaultPriority ?? 0,
+    priority_levels: hasLevels ? priorityLevels : 0,
+    default_priority_level: hasLevels ? defaultPriority : 0,
     default_queue_policy: {
       timeout_action: 'REJECT',
-      default_timeout_microseconds: (queue?.defaultTimeoutMs ?? 0) * microsecondsPerMs,
+      default_timeout_microseconds: defaultTimeoutMs * microsecondsPerMs,
       allow_timeout_override: true,
-      max_queue_size: queue?.maxRequests ?? 0,
+      max_queue_size: maxRequests,
     },
   };
 }

@@ -1,4 +1,4 @@
-import type { LiveEndpoint } from '#libs/inference';
+import type { LiveEndpoint, SchedulingRules, ServedVersion } from '#libs/inference';
 import { sluiceError } from '#libs/kernel';
 import type { FastifyInstance, FastifyReply, FastifyRequest, onRequestHookHandler } from 'fastify';
 import { modelConfig } from './oip-config.js';
@@ -26,7 +26,8 @@ export function modelRoutes(
   };
   scope.get('', { onRequest }, () => serverMetadata(version));
   read('', modelMetadata);
-  read('/config', (endpoint, asked) => modelConfig(endpoint, asked, state.snapshot));
+  const rulesOf = (served: ServedVersion): SchedulingRules => inference.schedulingOf(served);
+  read('/config', (endpoint, asked) => modelConfig(endpoint, asked, state.snapshot, rulesOf));
   read('/stats', (endpoint, asked) => ({ model_stats: modelStatistics(endpoint, asked, inference.statistics) }));
   scope.get('/models/stats', { onRequest }, () => ({
     model_stats: allStatistics(state.snapshot, inference.statistics),

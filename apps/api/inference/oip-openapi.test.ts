@@ -15,6 +15,7 @@ it('describes exactly the routes that there are, and only schemas that there are
       infer: () => Promise.reject(new Error('not asked')),
       hasReadyReplica: () => false,
       statistics: new ServingStatistics(),
+      schedulingOf: () => undefined as never,
     },
     state: { endpoint: () => undefined, snapshot: { endpoints: new Map(), versions: new Map(), replicas: new Map() } },
     loading: { load: async () => undefined, unload: async () => undefined },

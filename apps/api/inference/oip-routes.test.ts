@@ -84,6 +84,7 @@ function options(): OipRoutesOptions {
       },
       hasReadyReplica: () => isUp,
       statistics: new ServingStatistics(),
+      schedulingOf: () => undefined as never,
     },
     loading: { load: async () => undefined, unload: async () => undefined },
     settings: { traceSampling: undefined, isLevelEnabled: () => false },

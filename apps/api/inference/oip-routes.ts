@@ -17,12 +17,14 @@ import type { ServerSettingsView } from './oip-settings.js';
 export type OipAction = 'infer' | 'model.metadata' | 'endpoint.write';
 
 export interface OipRoutesOptions {
-  inference: Pick<InferenceService, 'hasReadyReplica' | 'statistics'> & {
+  inference: Pick<InferenceService, 'hasReadyReplica' | 'schedulingOf' | 'statistics'> & {
     infer(ask: InferAsk<OipPayload>): Promise<InferOutcome<OipPayload>>;
   };
   state: Pick<ServingState, 'endpoint' | 'snapshot'>;
   loading: Pick<EndpointLoading, 'load' | 'unload'>;
   settings: ServerSettingsView;
+  /** Knows the routes of other protocols below `/v2` too; left out, there are none. */
+  paths?: OipPathBook | undefined;
   /** Who calls, and may they? Throws when not. */
   authenticate(req: FastifyRequest, action: OipAction): { keyId: string };
   isReady(): boolean;
@@ -56,7 +58,7 @@ function setUp(scope: FastifyInstance, options: OipRoutesOptions): void {
     limitBytes: options.bodyLimitBytes,
     timeoutSeconds: options.bodyTimeoutSeconds ?? defaultBodyTimeoutSeconds,
   });
-  const paths = new OipPathBook(scope);
+  const paths = options.paths ?? new OipPathBook(scope);
   scope.addHook('onClose', async () => bodies[Symbol.dispose]());
   scope.removeAllContentTypeParsers();
   scope.addContentTypeParser('application/json', bodies.json);

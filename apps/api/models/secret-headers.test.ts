@@ -121,6 +121,7 @@ it('refuses callers, unknown versions, archived ones, and ones that run here', a
   expect((await call('PUT', path.replace('/1/', '/2/'), body)).json()).toMatchObject({
     code: 'SLU_MODEL_VERSION_UNKNOWN',
   });
+  expect((await call('GET', '/api/models/a%00b/versions/%00/secret-headers')).statusCode).toBe(404);
   await api.db.database.query(`INSERT INTO model_versions (model, version, format, manifest, content_digest,
     artifact_path, state, registered_by) VALUES ('own', '1', 'onnx', '{}', 'd', '/nowhere', 'registered', 'test')`);
   for (const method of ['GET', 'PUT'] as const) {
@@ -129,6 +130,8 @@ it('refuses callers, unknown versions, archived ones, and ones that run here', a
   }
   await call('POST', '/api/models/remote-tone/versions/1/archive');
   expect((await call('PUT', path, body)).json()).toMatchObject({ code: 'SLU_MODEL_VERSION_ARCHIVED' });
+  // Nobody calls with them any more, so they are gone.
+  expect(await api.db.database.query('SELECT 1 FROM secret_headers')).toEqual([]);
 });
 
 it('lets the secret into no answer, no log line, no audit row, and into the database only sealed', async () => {

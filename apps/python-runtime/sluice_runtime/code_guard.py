@@ -3,6 +3,7 @@
 import os
 import sys
 import tempfile
+import threading
 from typing import Any
 
 _NEVER = (
@@ -15,11 +16,13 @@ _NEVER = (
     "os.system",
     "pty.spawn",
     "subprocess.Popen",
-    "socket.connect",
     "socket.sendto",
     "ftplib.connect",
     "urllib.Request",
 )
+
+# Threads of this package's own that talk to others; no model runs on them.
+_connecting: set[int] = set()
 
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_TRUNC
 
@@ -40,12 +43,19 @@ def guard_process() -> None:
     def refuse(event: str, args: tuple[Any, ...]) -> None:
         if event == "pickle.find_class":
             raise CodeRefused(f"the model holds a pickle that asks for {args[0]}.{args[1]}, and pickles are not read")
+        if event == "socket.connect" and threading.get_ident() not in _connecting:
+            raise CodeRefused("the model tried to connect to another server, which is not allowed")
         if event in _NEVER:
             raise CodeRefused(f"the model tried {event}, which is not allowed")
         if event == "open" and _writes(args[1], args[2]) and not _is_below(args[0], writable):
             raise CodeRefused("the model tried to write a file, which is not allowed")
 
     sys.addaudithook(refuse)
+
+
+def permit_connections() -> None:
+    """For the calling thread."""
+    _connecting.add(threading.get_ident())
 
 
 def _writes(mode: Any, flags: Any) -> bool:

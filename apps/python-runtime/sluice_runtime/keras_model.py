@@ -60,6 +60,9 @@ def _refuse_code(path: str) -> None:
             config = json.loads(archive.read("config.json"))
         except (KeyError, ValueError, RecursionError) as error:
             raise LoadFailure("the .keras file has no config.json that can be read") from error
+    # How it was trained is not read, so what that holds does not matter.
+    if isinstance(config, dict):
+        config.pop("compile_config", None)
     waiting: list[Any] = [config]
     while waiting:
         value = waiting.pop()
@@ -73,7 +76,7 @@ def _refuse_code(path: str) -> None:
 def _refuse_class(value: dict[str, Any]) -> None:
     name = value.get("class_name")
     if name in ("Lambda", "__lambda__"):
-        raise LoadFailure(f"the model has a Lambda layer, which carries Python code{_ADVICE}")
+        raise LoadFailure(f"the model has a Lambda layer or a lambda, which is Python code{_ADVICE}")
     module = value.get("module")
     if name is None:
         return

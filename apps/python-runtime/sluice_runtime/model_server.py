@@ -13,9 +13,10 @@ from urllib.parse import quote
 
 from .datatypes import BadInput, BadOutput
 from .http_connection import Gone, HttpConnection, Refusal, Request
-from .infer_request import HEADER_LENGTH, read_request
+from .infer_request import HEADER_LENGTH, InferRequest, read_request
 from .infer_response import binary_response, json_response
 from .run_thread import RunThread
+from .run_trace import RunTrace
 from .served_model import ServedModel, sentence_of
 
 _BODY_LIMIT = 256 * 1024 * 1024
@@ -35,8 +36,9 @@ class NobodyWaits(Exception):
 class ModelServer:
     """One thread for each connection reads and writes; the run thread runs."""
 
-    def __init__(self, version: str, run_thread: RunThread, run_limit_seconds: float):
+    def __init__(self, version: str, run_thread: RunThread, trace: RunTrace, run_limit_seconds: float):
         self._version = version
+        self._trace = trace
         self._run_limit_seconds = run_limit_seconds
         self._run_thread = run_thread
         self._model: ServedModel | None = None
@@ -212,11 +214,15 @@ class ModelServer:
         folder = model.folder
         asked = read_request(request.body, request.headers.get(HEADER_LENGTH), folder.inputs, folder.outputs)
 
+        parent = self._trace.parent_of(request.headers.get("traceparent"))
+
         def run() -> Any:
             # Gone while it waited behind another run: computing it would only delay the next.
             if connection.is_gone():
                 raise NobodyWaits
-            return model.run(asked.inputs, asked.outputs)
+            if parent is None:
+                return model.run(asked.inputs, asked.outputs)
+            return self._traced_run(model, asked, parent)
 
         try:
             outputs = self._run_thread.call(run)
@@ -229,6 +235,20 @@ class ModelServer:
             return 200, _JSON, [json_response(folder.name, folder.version, asked.id, outputs)]
         header, raws = binary_response(folder.name, folder.version, asked.id, outputs)
         return 200, {**_BINARY, HEADER_LENGTH: len(header)}, [header, *raws]
+
+
+    def _traced_run(self, model: ServedModel, asked: InferRequest, parent: tuple[str, str]) -> Any:
+        began_ns, failure = time.time_ns(), None
+        try:
+            return model.run(asked.inputs, asked.outputs)
+        except Exception as error:
+            failure = sentence_of(error)
+            raise
+        finally:
+            folder = model.folder
+            rows = int(asked.inputs[0].shape[0])
+            attributes = {"sluice.model": folder.name, "sluice.version": folder.version, "sluice.rows": rows}
+            self._trace.finished(parent, began_ns, time.time_ns(), attributes, failure)
 
 
 def _is_path_of(model: ServedModel, path: str) -> bool:

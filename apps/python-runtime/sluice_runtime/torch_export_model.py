@@ -44,8 +44,8 @@ class TorchExportModel:
         for place, axis, least, most in self._ranges:
             size = inputs[place].shape[axis]
             if not least <= size <= most:
-                problem = f"is {size}, the model was exported for {least} to {most}"
-                raise BadInput(f"inputs[{place}].shape[{axis}]", problem)
+                bounds = f"at most {most}" if size > most else f"at least {least}"
+                raise BadInput(f"inputs[{place}].shape[{axis}]", f"is {size}, the model was exported for {bounds}")
         with torch.inference_mode():
             tensors = [to_torch(specs[place].datatype, inputs[place]) for place in self._places]
             positional = len(tensors) - len(self._keywords)

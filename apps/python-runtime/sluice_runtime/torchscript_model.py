@@ -1,5 +1,6 @@
 """TorchScript: a `.pt` that `torch.jit.save` wrote."""
 
+import re
 import zipfile
 from typing import Any
 
@@ -11,8 +12,9 @@ from .model_folder import LoadFailure, ModelFolder
 from .served_model import arrange_outputs, places_of, sentence_of
 from .torch_tensors import check_datatypes, from_torch, set_threads, to_torch
 
-# Operations of the language that reach for files. All others compute.
-_FILE_OPERATIONS = ("aten::from_file", "aten::save", "prim::rpc_async", "prim::rpc_sync", "prim::rpc_remote")
+# Operations of the language that reach for files and for other machines. All others compute. The language has no way to
+# make a name out of a text, so one that does not stand in the code is not called.
+_REACHING = re.compile(rb"\bfrom_file\b|\brpc_\w+|\.\s*save\b")
 
 
 class TorchScriptModel:
@@ -23,7 +25,7 @@ class TorchScriptModel:
 
     def __init__(self, folder: ModelFolder, threads: int):
         path = folder.sole_file(lambda file: file.lower().endswith(".pt"), ".pt file")
-        _refuse_pickles(path)
+        _check_archive(path, folder.allows_code)
         check_datatypes("input", folder.inputs)
         check_datatypes("output", folder.outputs)
         set_threads(threads)
@@ -33,8 +35,6 @@ class TorchScriptModel:
             module = torch.jit.load(path, map_location="cpu")
         except Exception as error:
             raise LoadFailure(f"PyTorch {torch.__version__} cannot load the model: {sentence_of(error)}") from error
-        if not folder.allows_code:
-            _refuse_file_operations(module)
         self._module = module.eval()
         self._folder = folder
         self._places = _places(module, folder)
@@ -48,7 +48,7 @@ class TorchScriptModel:
             return [from_torch(spec.name, part) for spec, part in zip(self._folder.outputs, parts)]
 
 
-def _refuse_pickles(path: str) -> None:
+def _check_archive(path: str, allows_code: bool) -> None:
     """`torch.save` and `torch.jit.save` write the same suffix. Only the second is read here, and this says so by name."""
     if not zipfile.is_zipfile(path):
         with open(path, "rb") as file:
@@ -57,10 +57,13 @@ def _refuse_pickles(path: str) -> None:
         raise LoadFailure(f"the .pt file is {what}: save the model with torch.jit.save; pickles are not read")
     with zipfile.ZipFile(path) as archive:
         names = [name.partition("/")[2] for name in archive.namelist()]
+        code = [name for name in archive.namelist() if name.partition("/")[2].startswith("code/") and name.endswith(".py")]
+        if not allows_code:
+            for name in code:
+                _refuse_reaching(archive.read(name))
     if any(name.startswith(".data/extern_modules") for name in names):
         raise LoadFailure("the .pt file is a torch.package with Python code: save the model with torch.jit.save")
-    is_script = "constants.pkl" in names and any(name.startswith("code/") for name in names)
-    if is_script:
+    if "constants.pkl" in names and code:
         return
     if "data.pkl" in names:
         raise LoadFailure(
@@ -70,16 +73,16 @@ def _refuse_pickles(path: str) -> None:
     raise LoadFailure("the .pt file is no TorchScript archive: save the model with torch.jit.save")
 
 
-def _refuse_file_operations(module: Any) -> None:
-    graph = module.forward.inlined_graph if hasattr(module, "forward") else None
-    if graph is None:
-        raise LoadFailure("the module has no forward()")
-    for kind in _FILE_OPERATIONS:
-        if len(list(graph.findAllNodes(kind, True))) > 0:
-            raise LoadFailure(f"forward() uses {kind}, which reaches outside the model; allowCode in sluice.json allows it")
+def _refuse_reaching(code: bytes) -> None:
+    found = _REACHING.search(code)
+    if found is not None:
+        name = found.group().decode().lstrip(". ")
+        raise LoadFailure(f"the code uses {name}, which reaches outside the model; allowCode in sluice.json allows it")
 
 
 def _places(module: Any, folder: ModelFolder) -> list[int]:
+    if not hasattr(module, "forward"):
+        raise LoadFailure("the module has no forward()")
     arguments = module.forward.schema.arguments[1:]
     given = len(folder.inputs)
     required = sum(1 for argument in arguments if not argument.has_default_value())

@@ -9,6 +9,7 @@ import { createInterface } from 'node:readline';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { pythonEnvironment } from '../python-environment.js';
+import type { Manifest, TensorSpec } from '#libs/inference';
 import type { ContractModel } from '../../../libs/inference/ports/replica.contract.js';
 
 const root = fileURLToPath(new URL('../../..', import.meta.url));
@@ -33,11 +34,10 @@ export interface ForeignProcess extends AsyncDisposable {
 const foreignPython = (): Promise<string> =>
   pythonEnvironment('mlserver', ['mlserver==1.7.1', 'uvloop<0.22', 'onnxruntime==1.32.0']);
 
-export const manifestOf = async (model: ContractModel): Promise<{ inputs: object[]; outputs: object[] }> =>
-  JSON.parse(await readFile(join(root, folders[model], 'sluice.json'), 'utf8')) as {
-    inputs: object[];
-    outputs: object[];
-  };
+export async function signatureOf(model: ContractModel): Promise<{ inputs: TensorSpec[]; outputs: TensorSpec[] }> {
+  const manifest = JSON.parse(await readFile(join(root, folders[model], 'sluice.json'), 'utf8')) as Manifest;
+  return { inputs: manifest.inputs, outputs: manifest.outputs };
+}
 
 /** A real MLServer, ready. Each model has the suite's name for it, and version 1. */
 export async function startMlServer(models: readonly ContractModel[], fixedPort?: number): Promise<ForeignProcess> {
@@ -54,7 +54,7 @@ export async function startMlServer(models: readonly ContractModel[], fixedPort?
   };
   await writeFile(join(folder, 'settings.json'), JSON.stringify({ ...settings, debug: false }));
   for (const model of models) {
-    const { inputs, outputs } = await manifestOf(model);
+    const { inputs, outputs } = await signatureOf(model);
     const implementation = 'mlserver_runtime.OnnxRuntime';
     await mkdir(join(folder, model));
     await writeFile(
@@ -126,7 +126,7 @@ const answers = (url: string): Promise<boolean> =>
   );
 
 /** Ports that are free now; held together, so that no two are the same. */
-export async function freePorts(count: number): Promise<number[]> {
+async function freePorts(count: number): Promise<number[]> {
   const servers = await Promise.all(
     Array.from({ length: count }, async () => {
       const server = createServer();

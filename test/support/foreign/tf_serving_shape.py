@@ -146,6 +146,9 @@ class Server(ThreadingHTTPServer):
     # Connections that wait for a next request must not keep the process.
     daemon_threads = True
 
+    def handle_error(self, *_arguments) -> None:
+        pass  # A client that went away before its answer.
+
 
 server = Server(("127.0.0.1", 0), Handler)
 signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.shutdown).start())

@@ -28,14 +28,19 @@ export function failureOf(answer: HttpAnswer): ReplicaFailure {
     return new ReplicaFailure('model', problem, { blame: 'replica' });
   }
   const fault = replicaFaults[status];
-  if (fault !== undefined) return new ReplicaFailure('model', `the server ${fault}: ${text}`, { blame: 'replica' });
+  // What a server says to our key or our path is not for the caller. Its operator finds it in the log.
+  if (fault !== undefined)
+    return new ReplicaFailure('model', `the server ${fault}`, { blame: 'replica', cause: new Error(text) });
   return new ReplicaFailure('model', text, { blame: status >= 500 ? 'unclear' : 'input' });
 }
 
 /** @returns whole seconds from now, by either form of the header (RFC 9110, 10.2.3) */
 export function retryAfterOf(header: string | undefined, nowMs = Date.now()): number | undefined {
   if (header === undefined) return undefined;
-  const seconds = /^\s*\d{1,9}\s*$/.test(header) ? Number(header) : (Date.parse(header) - nowMs) / 1_000;
+  const isSeconds = /^\s*\d{1,9}\s*$/.test(header);
+  // The parser takes nearly anything for a date; a real one begins with the day of the week.
+  if (!isSeconds && !/^[A-Z][a-z]+,/.test(header)) return undefined;
+  const seconds = isSeconds ? Number(header) : (Date.parse(header) - nowMs) / 1_000;
   return Number.isNaN(seconds) ? undefined : Math.min(longestRetryAfterSeconds, Math.max(0, Math.ceil(seconds)));
 }
 

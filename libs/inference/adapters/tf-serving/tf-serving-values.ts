@@ -53,7 +53,7 @@ type Writer = (value: number | bigint | string) => string;
 
 // A whole number without a point is an integer to it, and integers beyond the float's digits are refused as lossy.
 const writeFloat: Writer = (value) => {
-  const text = String(value);
+  const text = Object.is(value, -0) ? '-0' : String(value);
   return Number.isInteger(value) && !text.includes('e') ? `${text}.0` : text;
 };
 
