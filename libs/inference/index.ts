@@ -64,7 +64,8 @@ export {
   type InferOutcome,
   type InferProtocol,
 } from './inference-service.js';
-export type { LanguageAsk, LanguageExchange } from './language-exchange.js';
+export type { LanguageAsk } from './language-ask.js';
+export type { LanguageExchange } from './language-exchange.js';
 export { LanguageMetrics } from './language-metrics.js';
 export { LanguageService, type LanguageServiceSettings } from './language-service.js';
 export type { QuarantinedInput } from './quarantine.js';

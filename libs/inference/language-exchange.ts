@@ -1,36 +1,15 @@
 import { sluiceError, type SluiceError } from '#libs/kernel';
 import type { Span } from '@opentelemetry/api';
-import type { Abandonable, CallerPresence } from './batcher-caller.js';
+import type { Abandonable } from './batcher-caller.js';
 import { EventSplitter } from './event-splitter.js';
 import type { ArmLane } from './inference-service.js';
 import { answerTraceparent } from './inference-service-trace.js';
+import { requestBody, type LanguageAsk } from './language-ask.js';
 import { readWhole, StreamReader, type TokenUsage } from './language-answer.js';
 import { AttemptFailure, attemptFailureOf, refusalOf } from './language-failure.js';
-import { isLanguageReplica, type LanguageAnswer, type LanguagePath } from './ports/language-replica.js';
+import { isLanguageReplica, type LanguageAnswer } from './ports/language-replica.js';
 import { ReplicaFailure } from './ports/replica.js';
 import type { PooledReplica } from './replica-pool.js';
-
-export interface LanguageAsk {
-  endpoint: string;
-  /** Asks for exactly this version, apart from the arms. */
-  version?: string | undefined;
-  path: LanguagePath;
-  /** The checked request; `model` and what the stream needs are set here. */
-  body: Readonly<Record<string, unknown>>;
-  isStream: boolean;
-  /** The caller asked for the chunk with the usage. */
-  wantsUsage: boolean;
-  /** How many answers there will be. */
-  choices: number;
-  /** The least that the prompt can be; `field` is where it stands. */
-  prompt: { field: string; characters: number; tokens: number };
-  bytesIn: number;
-  requestId: string;
-  stickyKey?: string | undefined;
-  keyId?: string | undefined;
-  traceparent?: string | undefined;
-  caller?: CallerPresence | undefined;
-}
 
 /** What an exchange needs of the service around it. */
 export interface ExchangeSurroundings {
@@ -315,19 +294,6 @@ export class LanguageExchange implements Abandonable {
 
   private notLanguage(): AttemptFailure {
     return new AttemptFailure(this.upstream('it does not speak the OpenAI protocol'), 'none');
-  }
-}
-
-/** `model` stands first, where a replica finds it at once to put its own name there. */
-function requestBody({ endpoint, body, isStream, path }: LanguageAsk): Buffer {
-  const given = body['stream_options'] as Record<string, unknown> | undefined;
-  // Asked for in any case: what a stream used is known from there alone.
-  const options = isStream && path !== '/v1/embeddings' ? { stream_options: { ...given, include_usage: true } } : {};
-  try {
-    return Buffer.from(JSON.stringify({ model: endpoint, ...body, ...options }));
-  } catch (cause) {
-    // What could be read can be written, but for the depth.
-    throw sluiceError('SLU_INFERENCE_INPUT', { field: 'body', problem: 'is nested too deeply' }, { cause });
   }
 }
 

@@ -6,7 +6,7 @@ import { ScriptedUpstream, talking } from '../../test/support/openai-upstream.js
 import { ServingRowsWriter } from '../../test/support/serving-rows.js';
 import { OpenAiReplica } from './adapters/openai/openai-replica.js';
 import { InferenceService } from './inference-service.js';
-import type { LanguageAsk } from './language-exchange.js';
+import type { LanguageAsk } from './language-ask.js';
 import { LanguageService } from './language-service.js';
 import { OutcomeCounters } from './outcome-counters.js';
 import type { RequestRecord } from './request-record.js';

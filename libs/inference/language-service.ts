@@ -4,12 +4,8 @@ import type { Tracer } from '@opentelemetry/api';
 import type { ArmLane, InferenceService } from './inference-service.js';
 import { InferenceJournal } from './inference-service-journal.js';
 import { beginInferSpan } from './inference-service-trace.js';
-import {
-  LanguageExchange,
-  type ExchangeEnd,
-  type ExchangeSurroundings,
-  type LanguageAsk,
-} from './language-exchange.js';
+import type { LanguageAsk } from './language-ask.js';
+import { LanguageExchange, type ExchangeEnd, type ExchangeSurroundings } from './language-exchange.js';
 import type { LanguageMetrics } from './language-metrics.js';
 import type { RequestRecorder } from './request-recorder.js';
 import type { ServedVersion } from './route-table.js';

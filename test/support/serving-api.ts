@@ -1,6 +1,7 @@
 import {
   EndpointLoading,
   InferenceService,
+  LanguageService,
   modelServerSpawner,
   OutcomeCounters,
   RemoteConnections,
@@ -49,10 +50,11 @@ export async function servingApi(models: readonly string[]): Promise<ServingApi>
     { bodyLimitBytes, bodyTimeoutSeconds: 30 },
   );
   stack.use(api);
-  const { inference, state, loading, counters } = parts.serving!;
+  const { inference, language, state, loading, counters } = parts.serving!;
   stack.use(counters);
   stack.use(state);
   stack.use(inference);
+  stack.use(language);
   const supervisor = await supervise(api.db.database, stack);
   const feed = new ChangeFeed(api.db.url, 'test-feed', {
     onChange: (change) => {
@@ -96,6 +98,7 @@ export async function servingApi(models: readonly string[]): Promise<ServingApi>
 
 interface Serving {
   inference: InferenceService;
+  language: LanguageService;
   state: ServingState;
   loading: EndpointLoading;
   counters: OutcomeCounters;
@@ -119,8 +122,10 @@ function serve({ db, endpoints, replicaSets }: MadeParts): Serving {
     ),
     log,
   });
+  const language = new LanguageService({ inference, recorder: { record: () => undefined }, log });
   const isUp = (versionKey: string): boolean => inference.hasReadyReplica(versionKey);
-  return { state, inference, counters, loading: new EndpointLoading({ database, endpoints, replicaSets, isUp }) };
+  const loading = new EndpointLoading({ database, endpoints, replicaSets, isUp });
+  return { state, inference, language, counters, loading };
 }
 
 async function supervise(database: Database, stack: AsyncDisposableStack): Promise<ReplicaSupervisor> {

@@ -46,10 +46,21 @@ function setUp(scope: FastifyInstance, options: OpenAiRoutesOptions): void {
   scope.addHook('onClose', async () => streams[Symbol.dispose]());
   readBodies(scope, options);
   scope.addHook('onRequest', nameRequest);
-  scope.setErrorHandler((error: FastifyError, req, reply) => sendOpenAiError(reply, oipErrorOf(error, req)));
+  const nothingHere = (req: FastifyRequest, reply: FastifyReply): unknown => {
+    try {
+      options.authenticate(req, 'model.metadata');
+      return nothingAt(req, reply);
+    } catch (refused) {
+      return refused;
+    }
+  };
   scope.setNotFoundHandler((req, reply) => {
-    options.authenticate(req, 'model.metadata');
-    throw nothingAt(req, reply);
+    throw nothingHere(req, reply);
+  });
+  scope.setErrorHandler((error: FastifyError, req, reply) => {
+    // Whatever else is wrong with a request, where there is no route that comes first.
+    const first = req.is404 && !isSluiceError(error) ? nothingHere(req, reply) : error;
+    return sendOpenAiError(reply, oipErrorOf(first as FastifyError, req));
   });
   modelRoutes(scope, options);
   answerRoutes(scope, options, streams);
