@@ -11,7 +11,7 @@ import {
   rowCountOf,
   selectOutputs,
 } from '#libs/inference/adapters/onnx';
-import { isSluiceError, mebibytes } from '#libs/kernel';
+import { isSluiceError, mebibytes, messageOf } from '#libs/kernel';
 import type { ProgressMark } from './progress-mark.js';
 import type { RunTrace } from './run-trace.js';
 
@@ -143,7 +143,7 @@ export class ModelHttp {
       );
       return selectOutputs(outputs, request.outputs);
     } catch (error) {
-      failure = error instanceof Error ? error.message : String(error);
+      failure = messageOf(error);
       res.setHeader('sluice-fault', 'model');
       this.refuse(res, 500, failure);
       return undefined;
