@@ -1,3 +1,6 @@
+import type { Server } from 'node:http';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+
 /** How the process of a model server ends, for whoever started it. */
 export const exitCodes = { done: 0, failure: 1, wrongSettings: 2, loadFailure: 3 } as const;
 
@@ -29,4 +32,12 @@ export function onProcessEnd(stop: () => void): void {
   });
   // Without its parent nobody would ever stop this process.
   process.on('disconnect', stopOnce);
+}
+
+/** Takes no new connections, and resolves when each request that was begun has its answer. */
+export async function drainServer(server: Server): Promise<void> {
+  // What has already arrived is read before the idle connections are closed, so no request is cut off unseen.
+  await nextTurn();
+  await nextTurn();
+  await new Promise<void>((resolve) => server.close(() => resolve()));
 }
