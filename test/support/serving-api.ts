@@ -102,7 +102,6 @@ interface Serving {
   state: ServingState;
   loading: EndpointLoading;
   counters: OutcomeCounters;
-  language: LanguageService;
 }
 
 function serve({ db, endpoints, replicaSets }: MadeParts): Serving {
