@@ -1,12 +1,12 @@
 import type { RolloutPorts } from './rollout.activities.js';
 import { OutcomeEvidence, refuseLateRaise, RolloutLedger, VersionDrain } from '#libs/control';
-import { Endpoints, ReplicaSets } from '#libs/inference';
+import { Endpoints, ReplicaSets, type ModelSignatures } from '#libs/inference';
 import type { Database } from '#libs/store';
 
 /** The rollout's activities on the real world: PostgreSQL, through the libs that own its tables. */
-export function rolloutPorts(database: Database): RolloutPorts {
+export function rolloutPorts(database: Database, signatures?: ModelSignatures): RolloutPorts {
   const replicaSets = new ReplicaSets(database);
-  const endpoints = new Endpoints(database, replicaSets);
+  const endpoints = new Endpoints(database, replicaSets, signatures);
   const ledger = new RolloutLedger(database, endpoints);
   const drain = new VersionDrain(database, replicaSets);
   return {

@@ -1,10 +1,23 @@
 import { ApiKeys } from '#libs/access';
 import { Rollouts } from '#libs/control';
-import { Endpoints, ModelRegistry, QuarantineLedger, ReplicaSets, SecretHeaders } from '#libs/inference';
+import {
+  Endpoints,
+  ModelLineage,
+  ModelRegistry,
+  ModelSignatures,
+  QuarantineLedger,
+  ReplicaSets,
+  SecretHeaders,
+  SigningKeys,
+} from '#libs/inference';
 import { Module, type DynamicModule } from '@nestjs/common';
 import { EndpointsController } from './endpoints/endpoints.controller.js';
+import { PoliciesController } from './endpoints/policies.controller.js';
 import { KeysController } from './keys/keys.controller.js';
+import { LineageController } from './models/lineage.controller.js';
 import { ModelsController } from './models/models.controller.js';
+import { SignaturesController } from './models/signatures.controller.js';
+import { SigningKeysController } from './models/signing-keys.controller.js';
 import { SecretHeadersController } from './models/secret-headers.controller.js';
 import { QuarantineController } from './quarantine/quarantine.controller.js';
 import { Reference, ReferenceController } from './reference/reference.controller.js';
@@ -13,6 +26,9 @@ import { RolloutsController } from './rollouts/rollouts.controller.js';
 
 export interface ManagementParts {
   registry: ModelRegistry;
+  signatures: ModelSignatures;
+  signingKeys: SigningKeys;
+  lineage: ModelLineage;
   endpoints: Endpoints;
   replicaSets: ReplicaSets;
   secretHeaders: SecretHeaders;
@@ -25,8 +41,12 @@ export interface ManagementParts {
 @Module({
   controllers: [
     ModelsController,
+    SignaturesController,
+    SigningKeysController,
+    LineageController,
     SecretHeadersController,
     EndpointsController,
+    PoliciesController,
     RolloutsController,
     KeysController,
     ReplicasController,
@@ -42,6 +62,9 @@ export function appModule(parts: ManagementParts): DynamicModule {
     module: AppModule,
     providers: [
       { provide: ModelRegistry, useValue: parts.registry },
+      { provide: ModelSignatures, useValue: parts.signatures },
+      { provide: SigningKeys, useValue: parts.signingKeys },
+      { provide: ModelLineage, useValue: parts.lineage },
       { provide: Endpoints, useValue: parts.endpoints },
       { provide: ReplicaSets, useValue: parts.replicaSets },
       { provide: SecretHeaders, useValue: parts.secretHeaders },

@@ -1,13 +1,16 @@
 import { ApiKeys, KeyRing, Pepper, SecretSeal } from '#libs/access';
 import { RolloutLedger, Rollouts, RolloutWorkflows, TemporalLink } from '#libs/control';
 import {
+  ArtifactSources,
   ArtifactStore,
   EndpointLoading,
   Endpoints,
   InferenceService,
+  ModelLineage,
   LanguageMetrics,
   LanguageService,
   ModelRegistry,
+  ModelSignatures,
   OutcomeCounters,
   QuarantineLedger,
   RecordSpool,
@@ -19,8 +22,13 @@ import {
   SecretHeaderRing,
   SecretHeaders,
   ServingState,
+  SigningKeys,
   type FolderAccess,
+  type SourceAccess,
 } from '#libs/inference';
+import { OciFetcher } from '#libs/inference/adapters/oci';
+import { S3Fetcher } from '#libs/inference/adapters/s3';
+import { SigstoreVerifier } from '#libs/inference/adapters/sigstore';
 import { systemClock } from '#libs/kernel';
 import { required, type Logger, type SluiceConfig, type Telemetry } from '#libs/platform';
 import { ChangeFeed, Database, type ChangeFeedListener } from '#libs/store';
@@ -58,7 +66,7 @@ export async function assemble(
     }),
   );
   const apiKeys = new ApiKeys({ database, pepper, afterChange: (id) => keyRing.refresh(id) });
-  const management = manage(config, database, stack);
+  const management = await manage(config, database, stack);
   const state = stack.use(new ServingState({ database, log }));
   const quarantine = stack.use(new QuarantineLedger({ database, log }));
   const secrets = stack.use(new SecretHeaderRing({ database, seal, log }));
@@ -98,12 +106,22 @@ export async function assemble(
   };
 }
 
-type Management = Pick<Assembly, 'registry' | 'endpoints' | 'replicaSets' | 'rollouts'>;
+type Management = Pick<
+  Assembly,
+  'registry' | 'signatures' | 'signingKeys' | 'lineage' | 'endpoints' | 'replicaSets' | 'rollouts'
+>;
 
-function manage(config: SluiceConfig, database: Database, stack: AsyncDisposableStack): Management {
+async function manage(config: SluiceConfig, database: Database, stack: AsyncDisposableStack): Promise<Management> {
   const replicaSets = new ReplicaSets(database);
-  const endpoints = new Endpoints(database, replicaSets);
-  const store = new ArtifactStore({ folder: config.artifactFolder, folderAccess: folderAccess(config) });
+  const { sigstoreTrustRoot } = config;
+  const bundles = sigstoreTrustRoot === undefined ? undefined : await SigstoreVerifier.open(sigstoreTrustRoot);
+  const signatures = new ModelSignatures(database, bundles);
+  const endpoints = new Endpoints(database, replicaSets, signatures);
+  const store = new ArtifactStore({
+    folder: config.artifactFolder,
+    folderAccess: folderAccess(config),
+    sources: artifactSources(config, stack),
+  });
   const link = stack.use(
     new TemporalLink({
       address: required(config.temporalAddress, 'TEMPORAL_ADDRESS'),
@@ -120,7 +138,10 @@ function manage(config: SluiceConfig, database: Database, stack: AsyncDisposable
     replicaSets,
     endpoints,
     rollouts,
-    registry: new ModelRegistry(database, store, replicaSets),
+    registry: new ModelRegistry(database, store, replicaSets, signatures),
+    signatures,
+    signingKeys: new SigningKeys(database),
+    lineage: new ModelLineage(database),
   };
 }
 
@@ -164,12 +185,36 @@ async function serve(
 /** From where `POST /api/models {"path": ...}` may read. Fail closed: only this machine's own people may name any folder. */
 export function folderAccess({ artifactRoots, host }: Pick<SluiceConfig, 'artifactRoots' | 'host'>): FolderAccess {
   if (artifactRoots !== undefined) return { kind: 'below', roots: artifactRoots };
-  if (host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host)) return { kind: 'any' };
+  if (isOwnMachine(host)) return { kind: 'any' };
   return {
     kind: 'closed',
     problem: 'the API listens beyond loopback; send an archive, or let the operator set SLUICE_ARTIFACT_ROOTS',
   };
 }
+
+function artifactSources(config: SluiceConfig, stack: AsyncDisposableStack): ArtifactSources {
+  const { s3Endpoint: endpoint, s3Region: region, ociAuth: auth, ociPlainHttp: plainHttp } = config;
+  return new ArtifactSources({
+    access: sourceAccess(config),
+    fetchers: {
+      s3: stack.use(new S3Fetcher({ endpoint, region })),
+      oci: stack.use(new OciFetcher({ auth, plainHttp })),
+    },
+  });
+}
+
+/** From where `POST /api/models {"source": ...}` may fetch; the same thought as with folders. */
+function sourceAccess({ artifactSources: prefixes, host }: SluiceConfig): SourceAccess {
+  if (prefixes !== undefined) return { kind: 'listed', prefixes };
+  if (isOwnMachine(host)) return { kind: 'any' };
+  return {
+    kind: 'closed',
+    problem: 'the API listens beyond loopback; let the operator set SLUICE_ARTIFACT_SOURCES',
+  };
+}
+
+const isOwnMachine = (host: string): boolean =>
+  host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host);
 
 function followers(all: readonly ChangeFeedListener[], log: Logger): ChangeFeedListener {
   return {

@@ -12,7 +12,7 @@ afterAll(() => api[Symbol.asyncDispose]());
 const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 
 interface Documented {
-  method: 'GET' | 'POST' | 'DELETE';
+  method: 'GET' | 'POST' | 'PUT' | 'DELETE';
   url: string;
   permit: Action;
 }
@@ -41,24 +41,31 @@ describe('every route', () => {
       'GET /api/endpoints',
       'GET /api/endpoints/nobody',
       'GET /api/endpoints/nobody/history',
+      'GET /api/endpoints/nobody/policy',
       'GET /api/keys',
+      'GET /api/lineage',
       'GET /api/models',
       'GET /api/models/nobody/versions/nobody',
+      'GET /api/models/nobody/versions/nobody/lineage',
       'GET /api/models/nobody/versions/nobody/secret-headers',
+      'GET /api/models/nobody/versions/nobody/signatures',
       'GET /api/quarantine',
       'GET /api/replicas',
       'GET /api/rollouts',
       'GET /api/rollouts/nobody',
+      'GET /api/signing-keys',
       'GET /docs',
       'GET /docs/nobody',
       'GET /docs/start.js',
       'GET /metrics',
       'GET /openapi.json',
       'POST /api/endpoints',
+      'POST /api/endpoints/nobody/policy/overrides',
       'POST /api/endpoints/nobody/rollback',
       'POST /api/keys',
       'POST /api/models',
       'POST /api/models/nobody/versions/nobody/archive',
+      'POST /api/models/nobody/versions/nobody/signatures',
       'POST /api/replicas/nobody/drain',
       'POST /api/rollouts',
       'POST /api/rollouts/nobody/abort',
@@ -66,6 +73,10 @@ describe('every route', () => {
       'POST /api/rollouts/nobody/pause',
       'POST /api/rollouts/nobody/promote',
       'POST /api/rollouts/nobody/resume',
+      'POST /api/signing-keys',
+      'POST /api/signing-keys/nobody/retire',
+      'POST /api/signing-keys/nobody/revoke',
+      'PUT /api/endpoints/nobody/policy',
       'PUT /api/models/nobody/versions/nobody/secret-headers',
     ]);
   });

@@ -14,11 +14,11 @@ import { ProblemFilter } from './http/problem-filter.js';
 import type { RefusalLog } from './http/refusal-log.js';
 import { gateRequests } from './http/request-gate.js';
 import { logRequests, nestLog } from './http/request-log.js';
+import { ProtocolPaths } from './http/protocol-paths.js';
 import { RouteBook } from './http/route-book.js';
 import { schemaPipe } from './http/schema-pipe.js';
 import { refuseUnroutable } from './http/unroutable.js';
 import { oipPaths, oipSchemas } from './inference/oip-openapi.js';
-import { OipPathBook } from './inference/oip-path-book.js';
 import { oipRoutes, type OipRoutesOptions } from './inference/oip-routes.js';
 import { settingsView } from './inference/oip-settings.js';
 import { generatePaths, generateSchemas } from './openai/generate-openapi.js';
@@ -63,7 +63,7 @@ export async function createServer(parts: ServerParts, settings: ServerSettings)
   const routes = new RouteBook();
   const gatekeeper = new Gatekeeper(parts.keyRing, parts.refusals);
   routes.follow(fastify);
-  const paths = new OipPathBook(fastify);
+  const paths = new ProtocolPaths(fastify);
   gateRequests(fastify, { gatekeeper, isDraining: parts.isDraining });
   logRequests(fastify, parts.log);
   const { version, bodyLimitBytes, bodyTimeoutSeconds = defaultBodyTimeoutSeconds } = settings;
@@ -86,7 +86,7 @@ export async function createServer(parts: ServerParts, settings: ServerSettings)
   const { streams } = settings;
   const authenticate: OpenAiRoutesOptions['authenticate'] = (req, action) => gatekeeper.admit(req, action);
   const forLanguage = { language, authenticate, isDraining, bodyLimitBytes, bodyTimeoutSeconds, streams };
-  await fastify.register(openAiRoutes, { ...forLanguage, state });
+  await fastify.register(openAiRoutes, { ...forLanguage, state, paths });
   await fastify.register(generateRoutes, forLanguage);
 
   const openApi = once(() =>

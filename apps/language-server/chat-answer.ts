@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import {
   type AnswerEvent,
+  type ChatMessage,
   JsonGrammar,
   type LanguageModel,
   SchemaRefusal,
@@ -30,7 +31,7 @@ export async function planChat(
 ): Promise<{ plans: ChoicePlan[]; promptTokens: number }> {
   const { messages, format, tools, maxTokens, sampling, stops, choices, topLogprobs } = request;
   const { contextTokens } = model.limits;
-  if (await model.exceedsContext(messages.map(({ text }) => text)))
+  if (await model.exceedsContext(messages.flatMap(textsOf)))
     throw contextExceeded(contextTokens, 'the messages have more', 'messages');
   const chat = model.chatPrompt(messages, tools.tools);
   const toolUse = tools.tools.length === 0 ? undefined : await planTools(model, tools);
@@ -48,6 +49,9 @@ export async function planChat(
   }));
   return { plans, promptTokens: prompt.length };
 }
+
+const textsOf = (message: ChatMessage): string[] =>
+  message.role === 'assistant' ? [message.text, ...message.calls.map((call) => call.arguments)] : [message.text];
 
 async function planTools(
   model: LanguageModel,

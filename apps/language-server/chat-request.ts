@@ -25,6 +25,8 @@ export interface ChatRequest extends GenerationFields {
 
 const mostMessages = 4_096;
 const mostTools = 128;
+/** All of them are written into the prompt, which has to be read in one go. */
+const mostToolCharacters = 262_144;
 const mostTopLogprobs = 20;
 /** As the OpenAI API names functions. */
 const toolName = /^[\w-]{1,64}$/;
@@ -133,6 +135,8 @@ function readCalls(fields: Fields): ToolCall[] {
 }
 
 function readTools(fields: Fields): ToolChoice {
+  if (JSON.stringify(fields.value('tools') ?? []).length > mostToolCharacters)
+    throw invalid('tools', `must have at most ${mostToolCharacters} characters in all`);
   const strict = new Set<string>();
   const names = new Set<string>();
   const tools = (fields.array('tools', { min: 1, max: mostTools }) ?? []).map((entry, at): CallableTool => {

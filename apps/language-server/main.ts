@@ -1,13 +1,13 @@
 import { LanguageLoadFailure, LanguageModel, listenOnSocket } from '#libs/inference/adapters/llama';
 import { secondsToMs } from '#libs/kernel';
 import { LanguageHttp } from './language-http.js';
+import { startLiveness } from './liveness.js';
 
 /** How this process ends, for whoever started it. */
 const exitCodes = { done: 0, failure: 1, wrongSettings: 2, loadFailure: 3 } as const;
 
-/** Whoever drains this process ends it after 30 s. What is not done shortly before that is told so. */
-const drainDeadlineMs = secondsToMs(28);
-const exitDeadlineMs = secondsToMs(29.5);
+/** Whoever drains this process ends it at its deadline. What is not done shortly before that is told so. */
+const lastWordsMs = secondsToMs(2);
 const defaultStallMs = secondsToMs(20);
 
 const tellParent = (message: Record<string, unknown>): void => {
@@ -25,20 +25,41 @@ function fail(reason: string, exitCode: number): void {
 interface LanguageServerSettings {
   folder: string;
   socketPath: string;
+  /** Unset: nobody asks from outside whether this process is alive. */
+  livenessPath: string | undefined;
   threads: number;
+  drainDeadlineMs: number;
+  runLimitMs: number;
   stallMs: number;
 }
 
+/** The whole numbers among the settings, with their defaults and the largest value of each. */
+const numbers = {
+  SLUICE_THREADS: [1, 256],
+  SLUICE_DRAIN_SECONDS: [30, 86_400],
+  SLUICE_RUN_LIMIT_SECONDS: [120, 86_400],
+  SLUICE_STALL_MS: [defaultStallMs, 3_600_000],
+} as const;
+
 function readSettings(env: NodeJS.ProcessEnv): LanguageServerSettings | string {
-  const { SLUICE_MODEL_DIR: folder, SLUICE_SOCKET: socketPath, SLUICE_THREADS: threadsText = '1' } = env;
+  const { SLUICE_MODEL_DIR: folder, SLUICE_SOCKET: socketPath } = env;
   if (folder === undefined || folder === '') return 'SLUICE_MODEL_DIR: name the folder with sluice.json';
   if (socketPath === undefined || socketPath === '') return 'SLUICE_SOCKET: name the path of the Unix socket';
-  const threads = Number(threadsText);
-  if (!Number.isInteger(threads) || threads < 1 || threads > 256)
-    return 'SLUICE_THREADS: must be a whole number from 1 to 256';
-  const stallMs = Number(env['SLUICE_STALL_MS'] ?? defaultStallMs);
-  if (!Number.isInteger(stallMs) || stallMs < 1) return 'SLUICE_STALL_MS: must be a whole number of milliseconds';
-  return { folder, socketPath, threads, stallMs };
+  const wrong = Object.entries(numbers).find(([name, [byDefault, most]]) => {
+    const value = Number(env[name] ?? byDefault);
+    return !Number.isInteger(value) || value < 1 || value > most;
+  });
+  if (wrong !== undefined) return `${wrong[0]}: must be a whole number from 1 to ${wrong[1][1]}`;
+  const valueOf = (name: keyof typeof numbers): number => Number(env[name] ?? numbers[name][0]);
+  return {
+    folder,
+    socketPath,
+    livenessPath: env['SLUICE_LIVENESS_SOCKET'] || undefined,
+    threads: valueOf('SLUICE_THREADS'),
+    drainDeadlineMs: secondsToMs(valueOf('SLUICE_DRAIN_SECONDS')),
+    runLimitMs: secondsToMs(valueOf('SLUICE_RUN_LIMIT_SECONDS')),
+    stallMs: valueOf('SLUICE_STALL_MS'),
+  };
 }
 
 async function main(): Promise<void> {
@@ -51,8 +72,9 @@ async function main(): Promise<void> {
   const stop = (): void => {
     if (isStopping) return;
     isStopping = true;
-    setTimeout(() => void model?.endAnswers(), drainDeadlineMs).unref();
-    setTimeout(() => process.exit(exitCodes.failure), exitDeadlineMs).unref();
+    const { drainDeadlineMs } = settings;
+    setTimeout(() => void model?.endAnswers(), Math.max(0, drainDeadlineMs - lastWordsMs)).unref();
+    setTimeout(() => process.exit(exitCodes.failure), drainDeadlineMs).unref();
     void http.drain().finally(() => process.exit(exitCodes.done));
   };
   process.on('SIGTERM', stop);
@@ -70,10 +92,14 @@ async function main(): Promise<void> {
   }
   try {
     model = await LanguageModel.load(settings);
+    const { livenessPath, runLimitMs } = settings;
+    const { stepMs } = model;
+    if (livenessPath !== undefined) await startLiveness({ socketPath: livenessPath, runLimitMs, stepMs });
     http.serve(model);
     const residentMiB = Math.round(process.memoryUsage().rss / 1_024 ** 2);
     process.stdout.write(`${model.description}, ${settings.threads} threads, ${residentMiB} MiB resident\n`);
-    tellParent({ kind: 'ready' });
+    const runtime = { providers: model.providers, threads: settings.threads, fallbacks: [] };
+    tellParent({ kind: 'ready', runtime, livenessSocket: livenessPath });
   } catch (error) {
     fail(messageOf(error), error instanceof LanguageLoadFailure ? exitCodes.loadFailure : exitCodes.failure);
   }

@@ -15,6 +15,7 @@ export interface GenerationFields {
   readonly includesUsage: boolean;
 }
 
+const longestModel = 1_024;
 const mostTokens = 10_000_000;
 const mostStops = 4;
 const longestStop = 256;
@@ -39,7 +40,9 @@ export function readGeneration(fields: Fields, limits: { choices: number; vocabu
 
 export function readModel(fields: Fields): string {
   const model = fields.required('model', fields.string('model'));
-  if (model === '') throw invalid('model', 'must not be empty');
+  // It stands in each event of the answer.
+  if (model === '' || model.length > longestModel)
+    throw invalid('model', `must have from 1 to ${longestModel} characters`);
   return model;
 }
 

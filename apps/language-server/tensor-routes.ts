@@ -28,7 +28,7 @@ const maxRows = 4_096;
 /**
  * The Open Inference Protocol v2 for a language model: `text_input` in, and `text_output` or `embedding` out, row by row.
  * A text is a prompt as it stands, without the template of a conversation. Settings of the generation stand in the
- * request's `parameters`, by the names of the OpenAI API.
+ * request's `parameters`, by the names of the OpenAI API; the temperature is 0 unless it stands there.
  */
 export class TensorRoutes {
   constructor(private readonly version: string) {}
@@ -122,7 +122,8 @@ async function generate(
   request: InferRequest,
   signal: AbortSignal,
 ): Promise<Tensor> {
-  const fields = Fields.of({ model: model.manifest.name, ...request.parameters, n: 1, stream: false });
+  // Rows of several callers come in one call, so without a wish of its own each row has the one answer that it gets alone.
+  const fields = Fields.of({ temperature: 0, ...request.parameters, model: model.manifest.name, n: 1, stream: false });
   const { sampling, maxTokens, stops } = readGeneration(fields, { choices: 1, vocabulary: model.vocabularySize });
   const prompts = await readPrompts(model, texts, 'text_input');
   const answers = texts.map(() => '');

@@ -7,7 +7,8 @@ import {
   TemporalLink,
   VersionDrain,
 } from '#libs/control';
-import { Endpoints, ReplicaSets } from '#libs/inference';
+import { Endpoints, ModelSignatures, ReplicaSets } from '#libs/inference';
+import { SigstoreVerifier } from '#libs/inference/adapters/sigstore';
 import {
   createLogger,
   loadConfig,
@@ -68,7 +69,7 @@ const worker = resources.use(
   new TemporalWorker({
     ...temporal,
     bundle: await workflowBundle(),
-    activities: createRolloutActivities(rolloutPorts(database)),
+    activities: createRolloutActivities(rolloutPorts(database, await modelSignatures())),
     sinks: { exporter: workflowSpanSink(spans, resource) },
     logger,
     onPolling: () => tellParent({ kind: 'ready' }),
@@ -76,6 +77,13 @@ const worker = resources.use(
 );
 worker.start();
 sweeper.start();
+
+/** A route is written here as well, so what signs versions must be known here as well. */
+async function modelSignatures(): Promise<ModelSignatures> {
+  const { sigstoreTrustRoot } = config;
+  const bundles = sigstoreTrustRoot === undefined ? undefined : await SigstoreVerifier.open(sigstoreTrustRoot);
+  return new ModelSignatures(database, bundles);
+}
 
 function abandonedRollouts(): AbandonedRollouts {
   const replicaSets = new ReplicaSets(database);

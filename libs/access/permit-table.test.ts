@@ -9,8 +9,12 @@ it('lets an admin do everything', () => {
   expect(actions.filter((action) => !permits('admin', action))).toEqual([]);
 });
 
-it('lets an operator do everything but manage keys', () => {
-  expect(actions.filter((action) => !permits('operator', action))).toEqual(['key.manage']);
+it('lets an operator do everything but manage keys and decide what versions must fulfil', () => {
+  expect(actions.filter((action) => !permits('operator', action))).toEqual([
+    'signing-key.manage',
+    'policy.write',
+    'key.manage',
+  ]);
 });
 
 it('lets a caller infer and read what a caller needs for it, and nothing else', () => {

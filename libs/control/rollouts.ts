@@ -34,12 +34,17 @@ export class Rollouts {
   /**
    * Starts a rollout. When Temporal cannot be reached, nothing is left behind.
    * @throws SLU_ROLLOUT_INVALID, SLU_ENDPOINT_UNKNOWN, SLU_ENDPOINT_HELD, SLU_MODEL_VERSION_UNKNOWN, SLU_MODEL_VERSION_ARCHIVED,
-   *   SLU_PLATFORM_TEMPORAL_DOWN, SLU_PLATFORM_DATABASE_DOWN
+   *   SLU_POLICY_*, SLU_PLATFORM_TEMPORAL_DOWN, SLU_PLATFORM_DATABASE_DOWN
    */
   async start(body: unknown, actor: string, requestId?: string): Promise<RolloutDetailView> {
     const request = validateRolloutRequest(body);
     const rolloutId = randomUUID();
-    const spec = await this.parts.database.run((tx) => this.enter(tx, rolloutId, request, { actor, requestId }));
+    const spec = await this.parts.database
+      .run((tx) => this.enter(tx, rolloutId, request, { actor, requestId }))
+      .catch(async (failure: unknown) => {
+        await this.parts.endpoints.policies.noteRefusal(failure, request.endpoint, { actor, requestId });
+        throw failure;
+      });
     try {
       await this.parts.workflows.start({ rolloutId, spec, startedBy: actor });
     } catch (failure) {
@@ -112,14 +117,21 @@ export class Rollouts {
       await this.parts.endpoints.requireRegistered(tx, endpoint.model, version);
     }
     const { candidate, ...settings } = request;
+    const warnings = await this.parts.endpoints.admitCandidate(tx, endpoint, candidate, by);
     const { model } = endpoint;
     const replicas = settings.replicas ?? (await replicaCountOf(tx, { model, version: candidate }));
     const spec: RolloutSpec = { ...settings, replicas, model, stableVersion, candidateVersion: candidate };
-    await this.insert(tx, rolloutId, spec, by);
+    await this.insert(tx, rolloutId, spec, by, warnings);
     return spec;
   }
 
-  private async insert(tx: Tx, rolloutId: string, spec: RolloutSpec, { actor, requestId }: CommandBy): Promise<void> {
+  private async insert(
+    tx: Tx,
+    rolloutId: string,
+    spec: RolloutSpec,
+    { actor, requestId }: CommandBy,
+    warnings: readonly string[],
+  ): Promise<void> {
     await tx.query(
       `INSERT INTO rollouts (id, endpoint, model, stable_version, candidate_version, strategy, spec, phase, started_by)
        VALUES ($1, $2, $3, $4, $5, $6, $7, 'requested', $8)`,
@@ -135,7 +147,8 @@ export class Rollouts {
       ],
     );
     const detail = { from: spec.stableVersion, to: spec.candidateVersion };
-    await appendEvent(tx, { rolloutId, eventKey: '0-requested', kind: 'requested', actor, detail });
+    const requested = warnings.length === 0 ? detail : { ...detail, warnings };
+    await appendEvent(tx, { rolloutId, eventKey: '0-requested', kind: 'requested', actor, detail: requested });
     await appendAudit(tx, {
       actor,
       action: 'rollout.start',

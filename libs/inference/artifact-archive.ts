@@ -13,10 +13,15 @@ const forbiddenTypes: Readonly<Record<string, string>> = {
   FIFO: 'a named pipe',
 };
 
-/** Unpacks a `.tar.gz` into the staging folder, each entry only after it was found harmless. @throws SLU_ARTIFACT_* */
-export async function unpackArchive(source: Readable, staging: ArtifactStaging): Promise<void> {
+/** Unpacks an archive into the staging folder, each entry only after it was found harmless. @throws SLU_ARTIFACT_* */
+export async function unpackArchive(
+  source: Readable,
+  staging: ArtifactStaging,
+  packing: 'tar.gz' | 'tar' = 'tar.gz',
+): Promise<void> {
   let file: StagedFile | undefined;
-  for await (const event of tarEvents(gunzipped(source, staging.limits))) {
+  const unpacked = packing === 'tar' ? (source as AsyncIterable<Buffer>) : gunzipped(source, staging.limits);
+  for await (const event of tarEvents(unpacked)) {
     if (event.kind === 'entry') file = await admit(event, staging);
     else if (event.kind === 'data') await file?.write(event.chunk);
     else {

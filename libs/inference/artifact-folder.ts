@@ -2,7 +2,8 @@ import { constants } from 'node:fs';
 import { lstat, open, readdir, readlink, realpath, type FileHandle } from 'node:fs/promises';
 import { isAbsolute, join, sep } from 'node:path';
 import { isSluiceError, kibibytes, sluiceError } from '#libs/kernel';
-import { parseManifest } from './artifact-manifest.js';
+import { layoutOf, noLayoutProblem } from './artifact-layout.js';
+import { bundlePaths, parseManifest } from './artifact-manifest.js';
 import { manifestFileName } from './artifact-path.js';
 import { refused, shownName, unreadable } from './artifact-refusal.js';
 import type { ArtifactStaging } from './artifact-staging.js';
@@ -43,12 +44,15 @@ class FolderCopy {
 
   constructor(
     private readonly staging: ArtifactStaging,
-    private readonly listed: ReadonlySet<string>,
+    /** Undefined for a folder that has no manifest yet: its layout decides later what is kept. */
+    private readonly listed: ReadonlySet<string> | undefined,
   ) {}
 
   async copy(folder: FileHandle, folderPath: string, prefix: string): Promise<void> {
     const base = throughHandle(folder, folderPath);
     for (const name of (await readdir(base)).sort()) {
+      // A layout leaves them out in any case, and a history or a cache may be larger than the model.
+      if (this.listed === undefined && name.startsWith('.')) continue;
       const path = `${prefix}${name}`;
       const kind = await lstat(join(base, name));
       if (kind.isDirectory()) {
@@ -62,7 +66,8 @@ class FolderCopy {
       } else {
         if (kind.isSymbolicLink()) throw refused(`${shownName(path)} is a symbolic link`);
         if (!kind.isFile()) throw refused(`${shownName(path)} is neither a file nor a folder`);
-        if (!this.listed.has(path)) throw refused(`the file ${shownName(path)} is not listed in ${manifestFileName}`);
+        if (this.listed?.has(path) === false)
+          throw refused(`the file ${shownName(path)} is not listed in ${manifestFileName}`);
         await this.copyFile(join(base, name), path);
       }
     }
@@ -90,13 +95,21 @@ class FolderCopy {
 
 // Read first, so that a folder with a thousand other files is refused before any of them is copied. What counts in the
 // end is the copy of the manifest, not this look at it.
-async function listedFiles(folder: FileHandle, folderPath: string, limitBytes: number): Promise<Set<string>> {
+async function listedFiles(
+  folder: FileHandle,
+  folderPath: string,
+  limitBytes: number,
+): Promise<Set<string> | undefined> {
   const source = join(throughHandle(folder, folderPath), manifestFileName);
   const handle = await open(source, O_RDONLY | O_NOFOLLOW | O_NONBLOCK).catch((failure: NodeJS.ErrnoException) => {
-    if (failure.code === 'ENOENT') throw refused(`${manifestFileName} is missing`);
+    if (failure.code === 'ENOENT') return undefined;
     if (failure.code === 'ELOOP') throw refused(`${manifestFileName} is a symbolic link`);
     throw failure;
   });
+  if (handle === undefined) {
+    await refuseStrange(throughHandle(folder, folderPath));
+    return undefined;
+  }
   try {
     const { size } = await requireFile(handle, manifestFileName);
     if (size > limitBytes) {
@@ -105,10 +118,20 @@ async function listedFiles(folder: FileHandle, folderPath: string, limitBytes: n
     const content = Buffer.alloc(size);
     const { bytesRead } = await handle.read(content, 0, size, 0);
     const manifest = parseManifest(content.subarray(0, bytesRead));
-    return new Set([manifestFileName, ...manifest.files.map((file) => file.path)]);
+    return new Set([manifestFileName, ...manifest.files.map((file) => file.path), ...bundlePaths(manifest)]);
   } finally {
     await handle.close();
   }
+}
+
+/** Without a manifest a folder must look like a layout that is known, or it is not copied at all. */
+async function refuseStrange(folder: string): Promise<void> {
+  const entries = (await readdir(folder, { withFileTypes: true })).filter(({ name }) => !name.startsWith('.'));
+  if (layoutOf(new Set(entries.map(({ name }) => name))) !== undefined) return;
+  const [only] = entries;
+  const inner = entries.length === 1 && only?.isDirectory() === true ? await readdir(join(folder, only.name)) : [];
+  if (inner.includes(manifestFileName) || layoutOf(new Set(inner)) !== undefined) return;
+  throw refused(noLayoutProblem);
 }
 
 async function requireFile(handle: FileHandle, path: string): Promise<{ size: number; nlink: number }> {

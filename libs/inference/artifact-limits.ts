@@ -1,4 +1,4 @@
-import { gibibytes, mebibytes } from '#libs/kernel';
+import { gibibytes, kibibytes, mebibytes } from '#libs/kernel';
 
 /** How large an artifact may be. All of it is counted while it streams, before a byte too many reaches the disk. */
 export interface ArtifactLimits {
@@ -11,6 +11,10 @@ export interface ArtifactLimits {
   /** Unpacked to packed, once `ratioFromBytes` have been unpacked. */
   ratio: number;
   ratioFromBytes: number;
+  /** How long a download may keep us waiting in sum, besides what `slowestBytesPerSecond` grants it for what came. */
+  patienceSeconds: number;
+  /** A transfer slower than this is given up: it would hold its place in staging for days. */
+  slowestBytesPerSecond: number;
 }
 
 export const defaultArtifactLimits: ArtifactLimits = {
@@ -20,4 +24,6 @@ export const defaultArtifactLimits: ArtifactLimits = {
   entries: 2_000,
   ratio: 200,
   ratioFromBytes: mebibytes(16),
+  patienceSeconds: 30,
+  slowestBytesPerSecond: kibibytes(32),
 };

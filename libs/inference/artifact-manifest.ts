@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { z } from 'zod';
 import { checkPath, manifestFileName, PathRegister } from './artifact-path.js';
 import { refused, shownName } from './artifact-refusal.js';
-import { manifestSchema, type Manifest, type ModelFormat } from './manifest.js';
+import { manifestSchema, taskOf, type Manifest, type ModelFormat } from './manifest.js';
 
 /** What was really read of a file, as opposed to what the manifest states. */
 export interface ReadFile {
@@ -11,6 +11,7 @@ export interface ReadFile {
 }
 
 const shownProblems = 10;
+const deepestJson = 200;
 
 /** @throws SLU_ARTIFACT_REFUSED with `path: problem` for each thing wrong */
 export function parseManifest(content: Uint8Array): Manifest {
@@ -24,17 +25,23 @@ export function parseManifest(content: Uint8Array): Manifest {
     if (file.path === manifestFileName) throw refused(`${manifestFileName}: files: the manifest cannot list itself`);
     register.addFile(file.path);
   }
+  for (const path of bundlePaths(manifest)) {
+    checkPath(path);
+    register.addFile(path);
+  }
   refuseWrongShape(manifest);
   return manifest;
 }
 
 /** Holds what was read against what the manifest states, both ways. @throws SLU_ARTIFACT_REFUSED */
 export function verifyFiles(manifest: Manifest, read: ReadonlyMap<string, ReadFile>): void {
-  const stated = new Set(manifest.files.map((file) => file.path));
+  const stated = new Set([...manifest.files.map((file) => file.path), ...bundlePaths(manifest)]);
   for (const path of read.keys()) {
     if (path !== manifestFileName && !stated.has(path))
       throw refused(`the file ${shownName(path)} is not listed in ${manifestFileName}`);
   }
+  for (const path of bundlePaths(manifest))
+    if (!read.has(path)) throw refused(`the file ${shownName(path)} is missing`);
   for (const file of manifest.files) {
     const found = read.get(file.path);
     if (found === undefined) throw refused(`the file ${shownName(file.path)} is missing`);
@@ -47,19 +54,36 @@ export function verifyFiles(manifest: Manifest, read: ReadonlyMap<string, ReadFi
   }
 }
 
-/** sha256 over the manifest in canonical form. As it holds every file's sha256, it stands for the whole content. */
-export function contentDigest(manifest: Manifest): string {
-  return createHash('sha256').update(canonicalJson(manifest)).digest('hex');
+/** Signature bundles that lie beside the manifest. What they sign is its digest, so it cannot hold theirs. */
+export function bundlePaths({ signatures = [] }: Pick<Manifest, 'signatures'>): string[] {
+  return signatures.flatMap((signature) => (signature.algorithm === 'sigstore' ? [signature.bundlePath] : []));
 }
 
-/** JSON with sorted keys and no spaces: the same content gives the same text, whatever wrote the file. */
-export function canonicalJson(value: unknown): string {
-  if (Array.isArray(value)) return `[${value.map(canonicalJson).join(',')}]`;
+/**
+ * sha256 over the manifest in canonical form, without its signatures: those are made over this digest. As the manifest
+ * holds every file's sha256, it stands for the whole content.
+ * @returns 64 lower-case hex digits
+ */
+export function contentDigest(manifest: Manifest): string {
+  const { signatures: _signatures, inputs, outputs, ...rest } = manifest;
+  // What a language model takes and gives never stands in its file: it was added when that was read.
+  const stated = taskOf(manifest) === 'tensors' ? { ...rest, inputs, outputs } : rest;
+  return createHash('sha256').update(canonicalJson(stated)).digest('hex');
+}
+
+/**
+ * JSON with sorted keys and no spaces, as RFC 8785 has it: the same content gives the same text, whatever wrote the file.
+ */
+export function canonicalJson(value: unknown, depth = 0): string {
+  if (depth > deepestJson) throw refused(`its JSON is nested more than ${deepestJson} levels deep`);
+  if (Array.isArray(value)) return `[${value.map((part) => canonicalJson(part, depth + 1)).join(',')}]`;
+  if (typeof value === 'string' && (!value.isWellFormed() || value.includes('\0')))
+    throw refused('it has text with a NUL or with half a character in it');
   if (typeof value !== 'object' || value === null) return JSON.stringify(value);
   const entries = Object.entries(value)
     .filter(([, part]) => part !== undefined)
     .sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
-  return `{${entries.map(([key, part]) => `${JSON.stringify(key)}:${canonicalJson(part)}`).join(',')}}`;
+  return `{${entries.map(([key, part]) => `${canonicalJson(key)}:${canonicalJson(part, depth + 1)}`).join(',')}}`;
 }
 
 function parseJson(content: Uint8Array): unknown {

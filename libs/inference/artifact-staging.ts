@@ -1,6 +1,6 @@
 import { createHash, type Hash } from 'node:crypto';
 import { constants } from 'node:fs';
-import { mkdir, open, rm, type FileHandle } from 'node:fs/promises';
+import { mkdir, open, rename, rm, type FileHandle } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { ArtifactLimits } from './artifact-limits.js';
 import type { ReadFile } from './artifact-manifest.js';
@@ -71,6 +71,23 @@ export class ArtifactStaging implements AsyncDisposable {
     } catch (failure) {
       throw orStoreFull(failure);
     }
+  }
+
+  /** Takes a file away again that is not to be part of the artifact. */
+  async drop(path: string): Promise<void> {
+    await rm(join(this.folder, path));
+    this.files.delete(path);
+  }
+
+  /** Gives a file another name in its own folder. @throws SLU_ARTIFACT_REFUSED when that one is taken */
+  async rename(from: string, to: string): Promise<void> {
+    const file = this.files.get(from);
+    if (file === undefined) throw new Error(`${from} is not staged`);
+    checkPath(to);
+    this.register.addFile(to);
+    await rename(join(this.folder, from), join(this.folder, to));
+    this.files.delete(from);
+    this.files.set(to, file);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

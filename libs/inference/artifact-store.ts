@@ -3,13 +3,16 @@ import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promis
 import { hostname } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import type { Readable } from 'node:stream';
-import { days, secondsToMs } from '#libs/kernel';
+import { days, secondsToMs, sluiceError } from '#libs/kernel';
 import { unpackArchive } from './artifact-archive.js';
 import { copyFolder, type FolderAccess } from './artifact-folder.js';
 import { defaultArtifactLimits, type ArtifactLimits } from './artifact-limits.js';
+import { convertLayout, findRoot, noLayoutProblem, refuseOtherWish, type LayoutName } from './artifact-layout.js';
+import type { LayoutWish } from './artifact-layout-files.js';
 import { contentDigest, parseManifest, verifyFiles, type ReadFile } from './artifact-manifest.js';
 import { manifestFileName } from './artifact-path.js';
 import { orStoreFull, refused, shownName } from './artifact-refusal.js';
+import type { ArtifactSources } from './artifact-sources.js';
 import { ArtifactStaging } from './artifact-staging.js';
 import type { Manifest } from './manifest.js';
 
@@ -17,6 +20,8 @@ export interface ArtifactStoreSettings {
   /** Holds `<model>/<version>/`, each with its files and `sluice.json`. */
   folder: string;
   folderAccess: FolderAccess;
+  /** Unset: nothing can be fetched from elsewhere. */
+  sources?: ArtifactSources | undefined;
   limits?: Partial<ArtifactLimits>;
 }
 
@@ -36,13 +41,20 @@ export class ArtifactStore {
   }
 
   /** Copies and verifies a folder. @throws SLU_ARTIFACT_*, and leaves nothing on disk then */
-  async stageFolder(path: string): Promise<StagedArtifact> {
-    return this.stage((staging) => copyFolder(path, staging, this.settings.folderAccess));
+  async stageFolder(path: string, wish: LayoutWish = {}): Promise<StagedArtifact> {
+    return this.stage((staging) => copyFolder(path, staging, this.settings.folderAccess), wish);
   }
 
   /** Unpacks and verifies a `.tar.gz`. @throws SLU_ARTIFACT_*, and leaves nothing on disk then */
-  async stageArchive(source: Readable): Promise<StagedArtifact> {
-    return this.stage((staging) => unpackArchive(source, staging));
+  async stageArchive(source: Readable, wish: LayoutWish = {}): Promise<StagedArtifact> {
+    return this.stage((staging) => unpackArchive(source, staging), wish);
+  }
+
+  /** Fetches and verifies what lies elsewhere. @throws SLU_ARTIFACT_*, and leaves nothing on disk then */
+  async stageSource(source: string, wish: LayoutWish = {}, signal?: AbortSignal): Promise<StagedArtifact> {
+    const { sources } = this.settings;
+    if (sources === undefined) throw sluiceError('SLU_ARTIFACT_SOURCE_CLOSED', { problem: 'no source is set up' });
+    return this.stage((staging) => sources.fetch(source, staging, signal), wish);
   }
 
   /** A manifest that needs no files beside it. @throws SLU_ARTIFACT_*, and leaves nothing on disk then */
@@ -78,16 +90,29 @@ export class ArtifactStore {
     }
   }
 
-  private async stage(fill: (staging: ArtifactStaging) => Promise<void>): Promise<StagedArtifact> {
+  private async stage(
+    fill: (staging: ArtifactStaging) => Promise<void>,
+    wish: LayoutWish = {},
+  ): Promise<StagedArtifact> {
     const name = `${hostname()}~${process.pid}~${randomUUID()}`;
     const staging = await ArtifactStaging.create(join(this.stagingFolder, name), this.limits);
     try {
       await fill(staging);
-      const top = topFolder(staging.files);
-      const content = join(staging.folder, top);
+      const root = findRoot(staging.files.keys());
+      if (root === undefined) throw refused(noLayoutProblem);
+      const warnings = root.layout === 'sluice' ? [] : await convertLayout(staging, root, wish);
+      const content = join(staging.folder, root.top);
       const manifest = parseManifest(await readFile(join(content, manifestFileName)));
-      verifyFiles(manifest, below(staging.files, top));
-      return new StagedArtifact(manifest, contentDigest(manifest), content, this.folder, staging);
+      if (root.layout === 'sluice') refuseOtherWish(manifest, wish);
+      verifyFiles(manifest, below(staging.files, root.top));
+      return new StagedArtifact({
+        manifest,
+        layout: root.layout,
+        warnings,
+        content,
+        storeFolder: this.folder,
+        staging,
+      });
     } catch (failure) {
       await staging[Symbol.asyncDispose]();
       throw failure;
@@ -95,15 +120,36 @@ export class ArtifactStore {
   }
 }
 
+interface StagedParts {
+  manifest: Manifest;
+  layout: LayoutName;
+  warnings: readonly string[];
+  content: string;
+  storeFolder: string;
+  staging: ArtifactStaging;
+}
+
 /** A verified artifact that waits for its place. Whatever is left of it goes when it is disposed of. */
 export class StagedArtifact implements AsyncDisposable {
-  constructor(
-    readonly manifest: Manifest,
-    readonly contentDigest: string,
-    private readonly content: string,
-    private readonly storeFolder: string,
-    private readonly staging: ArtifactStaging,
-  ) {}
+  readonly manifest: Manifest;
+  readonly contentDigest: string;
+  readonly layout: LayoutName;
+  /** What its layout asked for and is not honoured. */
+  readonly warnings: readonly string[];
+  /** Where its files lie until it has its place. */
+  readonly content: string;
+  private readonly storeFolder: string;
+  private readonly staging: ArtifactStaging;
+
+  constructor(parts: StagedParts) {
+    this.manifest = parts.manifest;
+    this.contentDigest = contentDigest(parts.manifest);
+    this.layout = parts.layout;
+    this.warnings = parts.warnings;
+    this.content = parts.content;
+    this.storeFolder = parts.storeFolder;
+    this.staging = parts.staging;
+  }
 
   /**
    * Moves it to its place at once and durably. The caller holds the version's lock and knows that no row exists, so a
@@ -144,15 +190,6 @@ function textOf(manifest: unknown): string {
     // Reading JSON has no limit of depth where writing it has one.
     throw refused(`${manifestFileName} is nested too deeply`);
   }
-}
-
-/** Archives may carry everything in one top folder. @returns '' or that folder's name */
-function topFolder(files: ReadonlyMap<string, ReadFile>): string {
-  if (files.has(manifestFileName)) return '';
-  const tops = new Set([...files.keys()].map((path) => path.slice(0, Math.max(0, path.indexOf('/')))));
-  const [top] = tops;
-  if (tops.size === 1 && top !== undefined && top !== '' && files.has(`${top}/${manifestFileName}`)) return top;
-  throw refused(`${manifestFileName} is missing at the root (or in the one top folder)`);
 }
 
 function below(files: ReadonlyMap<string, ReadFile>, top: string): Map<string, ReadFile> {

@@ -24,7 +24,7 @@ export class EndpointRollback {
     private readonly replicaSets: ReplicaSets,
   ) {}
 
-  /** @throws SLU_ENDPOINT_HELD, SLU_ROUTE_UNKNOWN, SLU_ROUTE_STALE, SLU_REPLICA_FAILED, SLU_INFERENCE_NOT_READY */
+  /** @throws SLU_ENDPOINT_HELD, SLU_ROUTE_UNKNOWN, SLU_ROUTE_STALE, SLU_REPLICA_FAILED, SLU_INFERENCE_NOT_READY, SLU_POLICY_* */
   async rollbackTo(wish: RollbackWish): Promise<RouteEntity> {
     const endpoint = await this.endpoints.get(wish.endpoint);
     if (endpoint.rolloutId !== null) {
@@ -40,6 +40,7 @@ export class EndpointRollback {
         reason: `rolled back to revision ${target.revision}`,
         madeBy: wish.actor,
         expectedRevision: endpoint.route.revision,
+        isRollback: true,
         requestId: wish.requestId,
       });
     } catch (failure) {

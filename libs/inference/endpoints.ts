@@ -10,8 +10,11 @@ import {
   type Tx,
 } from '#libs/store';
 import { EndpointRollback, type RollbackWish } from './endpoints-rollback.js';
-import { replicaCountOf, type ReplicaSets } from './replica-sets.js';
+import type { EndpointPolicy } from './endpoint-policy.js';
 import { checkArms } from './endpoints-arms.js';
+import { EndpointPolicies } from './endpoints-policies.js';
+import { ModelSignatures } from './model-signatures.js';
+import { replicaCountOf, type ReplicaSets } from './replica-sets.js';
 
 export interface EndpointView {
   name: string;
@@ -27,6 +30,8 @@ export interface NewEndpoint {
   name: string;
   model: string;
   version: string;
+  /** What it asks of versions from the start, of this one too. */
+  policy?: EndpointPolicy | undefined;
   actor: string;
   requestId?: string | undefined;
 }
@@ -42,21 +47,32 @@ export interface RouteWrite {
   fence?: number | undefined;
   /** Refuse when another revision is live by now. */
   expectedRevision?: number | undefined;
+  /** A person goes back to an earlier route: what had all traffic once may have it again. */
+  isRollback?: boolean | undefined;
   requestId?: string | undefined;
 }
 
 /** Endpoints and their routes. A route revision is immutable; a change is always the next revision. */
 export class Endpoints {
+  readonly policies: EndpointPolicies;
+
   constructor(
     private readonly database: Database,
     private readonly replicaSets: ReplicaSets,
-  ) {}
+    signatures = new ModelSignatures(database),
+  ) {
+    this.policies = new EndpointPolicies(database, signatures);
+  }
 
-  /** Route revision 1 gives the version all traffic; as many replicas are asked for as its manifest says. @throws SLU_ENDPOINT_CONFLICT, SLU_MODEL_VERSION_* */
+  /**
+   * Route revision 1 gives the version all traffic; as many replicas are asked for as its manifest says.
+   * @throws SLU_ENDPOINT_CONFLICT, SLU_MODEL_VERSION_*, SLU_POLICY_*
+   */
   async create(wish: NewEndpoint): Promise<EndpointView> {
     try {
       await this.database.run((tx) => this.createIn(tx, wish));
     } catch (failure) {
+      await this.policies.noteRefusal(failure, wish.name, wish);
       if (!isUniqueViolation(failure, 'endpoints_pkey')) throw failure;
       throw sluiceError('SLU_ENDPOINT_CONFLICT', { endpoint: wish.name });
     }
@@ -84,10 +100,15 @@ export class Endpoints {
 
   /**
    * Writes the next route revision and makes it live.
-   * @throws SLU_ROUTE_STALE, SLU_ENDPOINT_HELD, SLU_ENDPOINT_UNKNOWN, SLU_ROUTE_INVALID, SLU_MODEL_VERSION_*
+   * @throws SLU_ROUTE_STALE, SLU_ENDPOINT_HELD, SLU_ENDPOINT_UNKNOWN, SLU_ROUTE_INVALID, SLU_MODEL_VERSION_*, SLU_POLICY_*
    */
   async writeRoute(write: RouteWrite): Promise<RouteEntity> {
-    return this.database.run((tx) => this.writeRouteIn(tx, write));
+    try {
+      return await this.database.run((tx) => this.writeRouteIn(tx, write));
+    } catch (failure) {
+      await this.policies.noteRefusal(failure, write.endpoint, { actor: write.madeBy, requestId: write.requestId });
+      throw failure;
+    }
   }
 
   /** The same within the caller's transaction. */
@@ -97,7 +118,10 @@ export class Endpoints {
     const repeated = await refuseUnlessCurrent(tx, endpoint, write);
     if (repeated !== undefined) return repeated;
     for (const arm of write.arms) await requireRegistered(tx, endpoint.model, arm.version);
-    const route = await insertRoute(tx, { ...write, revision: endpoint.revision + 1 });
+    const { arms: liveArms } = await liveRoute(tx, endpoint);
+    const { model } = endpoint;
+    const warnings = await this.policies.admit(tx, { ...write, model, liveArms, actor: write.madeBy });
+    const route = await insertRoute(tx, { ...write, revision: endpoint.revision + 1, warnings });
     await tx.update(EndpointEntity, { name: endpoint.name }, { revision: route.revision });
     await auditRoute(tx, route, write.requestId);
     return route;
@@ -126,6 +150,21 @@ export class Endpoints {
     await requireRegistered(tx, model, version);
   }
 
+  /**
+   * Whether a version may take traffic from what is live, asked before a rollout begins.
+   * @returns what was let pass all the same @throws SLU_POLICY_*
+   */
+  async admitCandidate(
+    tx: Tx,
+    endpoint: EndpointEntity,
+    version: string,
+    by: { actor: string; requestId?: string | undefined },
+  ): Promise<string[]> {
+    const { arms: liveArms } = await liveRoute(tx, endpoint);
+    const arms = [{ name: 'candidate', version, weight: 100 }];
+    return this.policies.admit(tx, { ...by, endpoint: endpoint.name, model: endpoint.model, arms, liveArms });
+  }
+
   private async createIn(tx: Tx, wish: NewEndpoint): Promise<void> {
     await requireRegistered(tx, wish.model, wish.version);
     await tx.query('INSERT INTO endpoints (name, model, revision, created_by) VALUES ($1, $2, 1, $3)', [
@@ -133,15 +172,12 @@ export class Endpoints {
       wish.model,
       wish.actor,
     ]);
-    const arms = [{ name: 'stable', version: wish.version, weight: 100 }];
-    const route = await insertRoute(tx, {
-      endpoint: wish.name,
-      revision: 1,
-      arms,
-      reason: 'endpoint created',
-      madeBy: wish.actor,
-    });
-    const { model, version, actor, requestId } = wish;
+    const { name: endpoint, model, version, actor, requestId } = wish;
+    const arms = [{ name: 'stable', version, weight: 100 }];
+    if (wish.policy !== undefined) await this.policies.putIn(tx, endpoint, 1, wish.policy, wish);
+    const warnings = await this.policies.admit(tx, { endpoint, model, arms, liveArms: [], actor, requestId });
+    const reason = 'endpoint created';
+    const route = await insertRoute(tx, { endpoint, revision: 1, arms, reason, madeBy: actor, warnings });
     const desired = await replicaCountOf(tx, { model, version });
     await this.replicaSets.ensureAtLeast(tx, { model, version, desired, actor, requestId });
     await appendAudit(tx, {
@@ -177,6 +213,9 @@ async function lockEndpoint(tx: Tx, name: string): Promise<EndpointEntity> {
   return endpoint;
 }
 
+const liveRoute = (tx: Tx, { name, revision }: EndpointEntity): Promise<RouteEntity> =>
+  tx.findOneByOrFail(RouteEntity, { endpoint: name, revision });
+
 /** @returns the route already written by the same (rollout, fence), when this is a repeat */
 async function refuseUnlessCurrent(
   tx: Tx,
@@ -201,9 +240,13 @@ async function refuseUnlessCurrent(
   return undefined;
 }
 
-async function insertRoute(tx: Tx, write: RouteWrite & { revision: number }): Promise<RouteEntity> {
+async function insertRoute(
+  tx: Tx,
+  write: RouteWrite & { revision: number; warnings: readonly string[] },
+): Promise<RouteEntity> {
   await tx.query(
-    `INSERT INTO routes (endpoint, revision, arms, reason, made_by, rollout_id, fence) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
+    `INSERT INTO routes (endpoint, revision, arms, reason, made_by, rollout_id, fence, warnings)
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
     [
       write.endpoint,
       write.revision,
@@ -212,6 +255,7 @@ async function insertRoute(tx: Tx, write: RouteWrite & { revision: number }): Pr
       write.madeBy,
       write.rolloutId ?? null,
       write.fence ?? null,
+      JSON.stringify(write.warnings),
     ],
   );
   return tx.findOneByOrFail(RouteEntity, { endpoint: write.endpoint, revision: write.revision });

@@ -1,6 +1,6 @@
 export type { RollbackWish } from './endpoints-rollback.js';
 export { Endpoints, type EndpointView, type NewEndpoint, type RouteWrite } from './endpoints.js';
-export { manifestSchema, type Manifest, type ModelFormat, type ModelTask } from './manifest.js';
+export { manifestPartSchema, manifestSchema, type Manifest, type ModelFormat, type ModelTask } from './manifest.js';
 export {
   ReplicaSets,
   type DesiredReplicas,
@@ -9,6 +9,8 @@ export {
   type VersionRef,
   replicaCountOf,
 } from './replica-sets.js';
+export { endpointPolicySchema, type EndpointPolicy } from './endpoint-policy.js';
+export type { PolicyView } from './endpoints-policies.js';
 export { soleVersion } from './endpoints-arms.js';
 
 export { datatypeNames, type DatatypeName } from './datatype.js';
@@ -43,7 +45,14 @@ export { SecretHeaderRing } from './secret-header-ring.js';
 export { replicaOpener } from './replica-opener.js';
 export { spawnByFormat, type ReplicaSpawners } from './replica-spawners.js';
 export type { FolderAccess } from './artifact-folder.js';
+export { layoutNames, type LayoutName } from './artifact-layout.js';
+export type { LayoutWish } from './artifact-layout-files.js';
+export { ArtifactSources, type ArtifactFetcher, type SourceAccess } from './artifact-sources.js';
 export { ArtifactStore, type ArtifactStoreSettings } from './artifact-store.js';
+export { ModelLineage, type DatasetLineage, type VersionLineage } from './model-lineage.js';
+export { ModelSignatures, type NewSignature, type SignatureView } from './model-signatures.js';
+export { SigningKeys, type SigningKeyView } from './signing-keys.js';
+export type { BundleVerifier } from './ports/bundle-verifier.js';
 export { ModelRegistry, type ModelVersionView, type Registration } from './model-registry.js';
 export { ReplicaSupervisor, type ReplicaSupervisorSettings } from './replica-supervisor.js';
 export { PythonEnvironments } from './python-environment.js';

@@ -98,6 +98,27 @@ const statedManifest = z.strictObject({
   signatures: z.array(signatureSchema).max(16).optional(),
 });
 
+/** What a request may add to an artifact whose layout does not say it. */
+export const manifestPartSchema = statedManifest
+  .pick({
+    task: true,
+    description: true,
+    inputs: true,
+    outputs: true,
+    trainedOn: true,
+    evaluation: true,
+    warmup: true,
+    batching: true,
+    queue: true,
+    instances: true,
+    responseCache: true,
+    onnx: true,
+    language: true,
+    allowCode: true,
+  })
+  .strict();
+export type ManifestPart = z.infer<typeof manifestPartSchema>;
+
 type StatedManifest = z.infer<typeof statedManifest>;
 
 export type Manifest = StatedManifest & { inputs: TensorSpecs; outputs: TensorSpecs };

@@ -1,9 +1,15 @@
+import { open } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { appendAudit } from '#libs/audit';
-import { sluiceError } from '#libs/kernel';
+import { mebibytes, sluiceError } from '#libs/kernel';
 import { ModelVersionEntity, type Database, type Tx } from '#libs/store';
+import type { LayoutName } from './artifact-layout.js';
+import type { LayoutWish } from './artifact-layout-files.js';
+import { refused, shownName, tooLarge } from './artifact-refusal.js';
 import type { ArtifactStore, StagedArtifact } from './artifact-store.js';
 import type { Manifest } from './manifest.js';
+import { ModelSignatures, type NewSignature } from './model-signatures.js';
 import { usesOf } from './model-version-uses.js';
 import type { ReplicaSets } from './replica-sets.js';
 
@@ -14,6 +20,11 @@ export interface ModelVersionView {
   state: 'registered' | 'archived';
   contentDigest: string;
   manifest: Manifest;
+  layout: LayoutName;
+  /** Where it was fetched from; null for a folder or an upload. */
+  source: string | null;
+  /** What its layout, or a signature that came with it, asked for and is not honoured. */
+  warnings: string[];
   registeredAt: Date;
   registeredBy: string;
 }
@@ -24,30 +35,51 @@ export interface Registration {
   version: ModelVersionView;
 }
 
+/** Who registers a version, and where from. */
+interface Origin {
+  actor: string;
+  requestId?: string | undefined;
+  source?: string | undefined;
+}
+
+const bundleLimitBytes = mebibytes(1);
+
 /** Which model versions there are. A version's row, its folder and its audit row exist together or not at all. */
 export class ModelRegistry {
   constructor(
     private readonly database: Database,
     private readonly store: ArtifactStore,
     private readonly replicaSets: ReplicaSets,
+    private readonly signatures = new ModelSignatures(database),
   ) {}
 
-  /** @throws SLU_ARTIFACT_*, SLU_MODEL_CONFLICT */
-  async registerFolder(path: string, actor: string, requestId?: string): Promise<Registration> {
-    await using staged = await this.store.stageFolder(path);
-    return await this.register(staged, actor, requestId);
+  /** @throws SLU_ARTIFACT_*, SLU_SIGNATURE_*, SLU_MODEL_CONFLICT */
+  async registerFolder(path: string, actor: string, requestId?: string, wish?: LayoutWish): Promise<Registration> {
+    await using staged = await this.store.stageFolder(path, wish);
+    return await this.register(staged, { actor, requestId });
   }
 
-  /** @param archive a `.tar.gz` @throws SLU_ARTIFACT_*, SLU_MODEL_CONFLICT */
-  async registerArchive(archive: Readable, actor: string, requestId?: string): Promise<Registration> {
-    await using staged = await this.store.stageArchive(archive);
-    return await this.register(staged, actor, requestId);
+  /** @param archive a `.tar.gz` @throws SLU_ARTIFACT_*, SLU_SIGNATURE_*, SLU_MODEL_CONFLICT */
+  async registerArchive(
+    archive: Readable,
+    actor: string,
+    requestId?: string,
+    wish?: LayoutWish,
+  ): Promise<Registration> {
+    await using staged = await this.store.stageArchive(archive, wish);
+    return await this.register(staged, { actor, requestId });
+  }
+
+  /** @param source `s3://...` or `oci://...` @throws SLU_ARTIFACT_*, SLU_SIGNATURE_*, SLU_MODEL_CONFLICT */
+  async registerSource(source: string, actor: string, requestId?: string, wish?: LayoutWish): Promise<Registration> {
+    await using staged = await this.store.stageSource(source, wish);
+    return await this.register(staged, { actor, requestId, source });
   }
 
   /** @param manifest of a version that has no files, because it runs elsewhere @throws SLU_ARTIFACT_*, SLU_MODEL_CONFLICT */
   async registerManifest(manifest: unknown, actor: string, requestId?: string): Promise<Registration> {
     await using staged = await this.store.stageManifest(manifest);
-    return await this.register(staged, actor, requestId);
+    return await this.register(staged, { actor, requestId });
   }
 
   /** All versions of all models, the newest of each model first. */
@@ -110,23 +142,53 @@ export class ModelRegistry {
     for (const { model, version } of strays) await this.removeUnlessRegistered(model, version);
   }
 
-  private async register(staged: StagedArtifact, actor: string, requestId: string | undefined): Promise<Registration> {
+  private async register(staged: StagedArtifact, origin: Origin): Promise<Registration> {
     const { name: model, version } = staged.manifest;
+    const signatures = await signaturesWith(staged);
     let isPlaced = false;
     try {
       return await this.database.run(async (tx) => {
         await lockVersion(tx, model, version);
         const existing = await tx.findOneBy(ModelVersionEntity, { model, version });
-        if (existing !== null) return alreadyRegistered(existing, staged);
+        if (existing !== null) return await this.again(tx, existing, staged, { origin, signatures });
         isPlaced = true;
         const artifactPath = await staged.place();
-        return { created: true, version: await insertVersion(tx, { staged, artifactPath, actor, requestId }) };
+        const row = await insertVersion(tx, { staged, artifactPath, ...origin });
+        const warnings = await this.sign(tx, row, signatures, origin);
+        return { created: true, version: viewOf({ ...row, warnings: [...row.warnings, ...warnings] }) };
       });
     } catch (failure) {
       // With the database away this fails too, and the sweep at the next start does it.
       if (isPlaced) await this.removeUnlessRegistered(model, version).catch(() => undefined);
       throw failure;
     }
+  }
+
+  /** The same content may come again with more signatures than before. */
+  private async again(
+    tx: Tx,
+    existing: ModelVersionEntity,
+    staged: StagedArtifact,
+    { origin, signatures }: { origin: Origin; signatures: readonly NewSignature[] },
+  ): Promise<Registration> {
+    const { model, version } = existing;
+    if (existing.contentDigest !== staged.contentDigest) throw sluiceError('SLU_MODEL_CONFLICT', { model, version });
+    const warnings = await this.sign(tx, existing, signatures, origin);
+    return { created: false, version: viewOf({ ...existing, warnings: [...existing.warnings, ...warnings] }) };
+  }
+
+  private async sign(
+    tx: Tx,
+    row: ModelVersionEntity,
+    signatures: readonly NewSignature[],
+    by: Origin,
+  ): Promise<string[]> {
+    const warnings: string[] = [];
+    for (const signature of signatures) {
+      const { problem } = await this.signatures.addIn(tx, row, signature, by, 'with the artifact');
+      if (problem !== null) warnings.push(`a signature does not count: ${problem}`);
+    }
+    return warnings;
   }
 
   /** Asks under the version's lock, as a commit whose answer was lost may well have happened. */
@@ -143,27 +205,54 @@ async function lockVersion(tx: Tx, model: string, version: string): Promise<void
   await tx.query('SELECT pg_advisory_xact_lock(hashtextextended($1, 0))', [`model version ${model}/${version}`]);
 }
 
-function alreadyRegistered(existing: ModelVersionEntity, staged: StagedArtifact): Registration {
-  if (existing.contentDigest === staged.contentDigest) return { created: false, version: viewOf(existing) };
-  throw sluiceError('SLU_MODEL_CONFLICT', { model: existing.model, version: existing.version });
+/** Those that its manifest states, with the bundles that lie beside it. @throws SLU_ARTIFACT_REFUSED */
+async function signaturesWith({ manifest, content }: StagedArtifact): Promise<NewSignature[]> {
+  const found: NewSignature[] = [];
+  for (const stated of manifest.signatures ?? []) {
+    if (stated.algorithm === 'ed25519') found.push(stated);
+    else found.push({ algorithm: 'sigstore', bundle: await readBundle(content, stated.bundlePath) });
+  }
+  return found;
 }
 
-interface NewVersion {
+async function readBundle(folder: string, path: string): Promise<unknown> {
+  const handle = await open(join(folder, path), 'r');
+  try {
+    const { bytesRead, buffer } = await handle.read(Buffer.alloc(bundleLimitBytes + 1), 0, bundleLimitBytes + 1, 0);
+    if (bytesRead > bundleLimitBytes) throw tooLarge(`${shownName(path)} has more than ${bundleLimitBytes} bytes`);
+    return JSON.parse(buffer.toString('utf8', 0, bytesRead));
+  } catch (failure) {
+    if (failure instanceof SyntaxError) throw refused(`${shownName(path)} is not valid JSON`);
+    throw failure;
+  } finally {
+    await handle.close();
+  }
+}
+
+interface NewVersion extends Origin {
   staged: StagedArtifact;
   artifactPath: string;
-  actor: string;
-  requestId: string | undefined;
 }
 
-async function insertVersion(
-  tx: Tx,
-  { staged, artifactPath, actor, requestId }: NewVersion,
-): Promise<ModelVersionView> {
+async function insertVersion(tx: Tx, { staged, artifactPath, ...origin }: NewVersion): Promise<ModelVersionEntity> {
   const { name: model, version, format, files } = staged.manifest;
+  const { actor, requestId, source } = origin;
   await tx.query(
-    `INSERT INTO model_versions (model, version, format, manifest, content_digest, artifact_path, state, registered_by)
-     VALUES ($1, $2, $3, $4, $5, $6, 'registered', $7)`,
-    [model, version, format, JSON.stringify(staged.manifest), staged.contentDigest, artifactPath, actor],
+    `INSERT INTO model_versions
+       (model, version, format, manifest, content_digest, artifact_path, state, registered_by, layout, source, warnings)
+     VALUES ($1, $2, $3, $4, $5, $6, 'registered', $7, $8, $9, $10)`,
+    [
+      model,
+      version,
+      format,
+      JSON.stringify(staged.manifest),
+      staged.contentDigest,
+      artifactPath,
+      actor,
+      staged.layout,
+      source ?? null,
+      JSON.stringify(staged.warnings),
+    ],
   );
   await appendAudit(tx, {
     actor,
@@ -171,9 +260,14 @@ async function insertVersion(
     resource: `model:${model}/${version}`,
     outcome: 'done',
     ...(requestId === undefined ? {} : { requestId }),
-    detail: { contentDigest: staged.contentDigest, files: files.length },
+    detail: {
+      contentDigest: staged.contentDigest,
+      files: files.length,
+      layout: staged.layout,
+      ...(source !== undefined && { source }),
+    },
   });
-  return viewOf(await tx.findOneByOrFail(ModelVersionEntity, { model, version }));
+  return tx.findOneByOrFail(ModelVersionEntity, { model, version });
 }
 
 function viewOf(row: ModelVersionEntity): ModelVersionView {
@@ -184,6 +278,9 @@ function viewOf(row: ModelVersionEntity): ModelVersionView {
     state: row.state,
     contentDigest: row.contentDigest,
     manifest: row.manifest as Manifest,
+    layout: row.layout as LayoutName,
+    source: row.source,
+    warnings: row.warnings,
     registeredAt: row.registeredAt,
     registeredBy: row.registeredBy,
   };

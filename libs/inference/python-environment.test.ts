@@ -71,7 +71,9 @@ it('makes an environment once for all that ask at the same time, in two launcher
 });
 
 it("makes it with pip where pip's own settings say where packages come from", async () => {
-  const made = environments({ PIP_CONFIG_FILE: '/dev/null' });
+  const settings = path.join(folder, 'pip.conf');
+  await writeFile(settings, '[install]\nno-index = false\n');
+  const made = environments({ PIP_CONFIG_FILE: settings });
   const python = await made.make(framework, never, say);
   expect(existsSync(path.join(path.dirname(python), 'pip'))).toBe(true);
   expect(lines.join('\n')).toContain('Successfully installed six-1.17.0');

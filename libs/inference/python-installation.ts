@@ -32,7 +32,7 @@ export class Installation {
   async run(): Promise<void> {
     const { framework, folder } = this.settings;
     const python = await this.findPython();
-    const uv = this.prefersPip() ? undefined : findProgram('uv', this.env['PATH']);
+    const uv = (await this.isPipTold(python)) ? undefined : findProgram('uv', this.env['PATH']);
     await this.step(python, ['-m', 'venv', ...(uv === undefined ? [] : ['--without-pip']), folder]);
     for (const file of framework.requirements) await this.install(uv, file);
     const { addition } = framework;
@@ -49,11 +49,11 @@ export class Installation {
     await this.step(python, ['-m', 'pip', 'install', ...quiet, '--no-deps', '-r', requirements]);
   }
 
-  /** pip's own settings say where packages come from, and uv does not read them. */
-  private prefersPip(): boolean {
-    return ['PIP_INDEX_URL', 'PIP_EXTRA_INDEX_URL', 'PIP_NO_INDEX', 'PIP_CONFIG_FILE'].some(
-      (name) => this.env[name] !== undefined,
-    );
+  /** Do pip's own settings, in the environment or in its files, say where packages come from? uv does not read them. */
+  private async isPipTold(python: string): Promise<boolean> {
+    const args = ['-m', 'pip', 'config', 'list', '--disable-pip-version-check'];
+    const settings = await run(python, args, { env: this.env }).catch(() => ({ stdout: '' }));
+    return /\b(index-url|extra-index-url|no-index)=/.test(settings.stdout);
   }
 
   private async findPython(): Promise<string> {

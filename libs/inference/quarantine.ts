@@ -58,6 +58,7 @@ export class Quarantine {
 
   /** @throws SLU_INFERENCE_QUARANTINED */
   check(version: ServedVersion, inputs: readonly Tensor[]): void {
+    if (this.books.size === 0) return;
     const refused = this.books.get(version.key)?.refused;
     if (refused === undefined || refused.size === 0) return;
     const digest = digestOf(version, inputs);

@@ -30,6 +30,17 @@ export interface SluiceConfig {
   artifactFolder: string;
   /** Folders below which `POST /api/models {"path": ...}` may read; unset means any while the API listens on loopback. */
   artifactRoots: string[] | undefined;
+  /** Beginnings of `s3://` and `oci://` sources that may be fetched; unset means any while the API listens on loopback. */
+  artifactSources: string[] | undefined;
+  /** `http(s)://host:port` of an S3-compatible store; unset: AWS itself. */
+  s3Endpoint: string | undefined;
+  s3Region: string | undefined;
+  /** Registry credentials in the form of Docker's `config.json`. */
+  ociAuth: string | undefined;
+  /** Registries (`host:port`) that may be spoken to without TLS, besides loopback. */
+  ociPlainHttp: string[];
+  /** A Sigstore `trusted_root.json`. */
+  sigstoreTrustRoot: string | undefined;
   /** `host`, `host:port` or `*.domain`: where remote models may be; unset means anywhere but at link-local addresses. */
   remoteHosts: string[] | undefined;
   /** Short on purpose: the path of a Unix socket holds about 100 bytes. */
@@ -78,6 +89,21 @@ const settings = z.object({
     .regex(/^[0-9a-fA-F]{64}$/, 'must be 64 hex digits (32 bytes)')
     .optional(),
   SLUICE_ARTIFACT_ROOTS: z.string().optional(),
+  SLUICE_ARTIFACT_SOURCES: z
+    .string()
+    .regex(
+      /^(?:(?:s3|oci):\/\/[^\s,]+)(?:,(?:s3|oci):\/\/[^\s,]+)*$/,
+      'must be s3://... and oci://..., separated by commas',
+    )
+    .optional(),
+  SLUICE_S3_ENDPOINT: z.url({ protocol: /^https?$/ }).optional(),
+  SLUICE_S3_REGION: z
+    .string()
+    .regex(/^[a-z0-9-]{1,64}$/, 'must be the name of a region')
+    .optional(),
+  SLUICE_OCI_AUTH: z.string().optional(),
+  SLUICE_OCI_PLAIN_HTTP: z.string().optional(),
+  SLUICE_SIGSTORE_TRUST_ROOT: z.string().optional(),
   SLUICE_REMOTE_HOSTS: z
     .string()
     .regex(/^[^\s,/@]+(\s*,\s*[^\s,/@]+)*$/, 'must be hosts, host:port or *.domain, separated by commas')
@@ -122,6 +148,12 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): S
     artifactRoots: value.SLUICE_ARTIFACT_ROOTS?.split(':')
       .filter(Boolean)
       .map((path) => resolve(path)),
+    artifactSources: value.SLUICE_ARTIFACT_SOURCES?.split(','),
+    s3Endpoint: value.SLUICE_S3_ENDPOINT,
+    s3Region: value.SLUICE_S3_REGION,
+    ociAuth: value.SLUICE_OCI_AUTH,
+    ociPlainHttp: value.SLUICE_OCI_PLAIN_HTTP?.split(',').filter(Boolean) ?? [],
+    sigstoreTrustRoot: value.SLUICE_SIGSTORE_TRUST_ROOT && resolve(value.SLUICE_SIGSTORE_TRUST_ROOT),
     remoteHosts: value.SLUICE_REMOTE_HOSTS?.split(',').map((host) => host.trim()),
     socketFolder: join(
       shortTemporaryFolder(),

@@ -11,3 +11,4 @@ export { serviceLog } from './service-log.js';
 export { replaceFile, StartRefused, StateFolder, type StateRecord } from './state-folder.js';
 export { contextOfTraceparent, isSampled, startTelemetry, traceparentOf, type Telemetry } from './telemetry.js';
 export { findTemporal, installPythonTool, TemporalServer, type TemporalServerSettings } from './temporal-server.js';
+export { fetchSmolLm2, smolLm2 } from './smollm2.js';

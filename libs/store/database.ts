@@ -96,6 +96,9 @@ export class Database implements AsyncDisposable {
       return await work();
     } catch (cause) {
       if (isConnectionLoss(cause)) throw sluiceError('SLU_PLATFORM_DATABASE_DOWN', {}, { cause, retryAfterSeconds: 2 });
+      // PostgreSQL keeps no NUL in a text. Whoever sent one gets told, whichever field or path it came by.
+      if (nulCodes.has(String((cause as { code?: unknown } | null)?.code)))
+        throw sluiceError('SLU_REQUEST_MALFORMED', { what: 'a text must not have a NUL character in it' }, { cause });
       throw cause;
     }
   }
@@ -109,6 +112,8 @@ function rowsOf<Row>(result: unknown): Row[] {
   if (result.length === 2 && Array.isArray(result[0]) && typeof result[1] === 'number') return result[0] as Row[];
   return result as Row[];
 }
+
+const nulCodes = new Set(['22021', '22P05']);
 
 const connectionLossCodes = new Set([
   'ECONNREFUSED',

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { OipReplica } from '../../libs/inference/adapters/oip/oip-replica.js';
 import { type ContractSupport, everything, replicaContract } from '../../libs/inference/ports/replica.contract.js';
 import {
   type BuiltModels,
@@ -7,6 +8,7 @@ import {
   frameworkInterpreter,
   loadAll,
   ServerShelf,
+  startServer,
 } from '../support/python-runtime.js';
 
 const downloadMs = 600_000;
@@ -108,6 +110,21 @@ describe('keras', () => {
     expect([difference!.name, ...difference!.data]).toEqual(['difference', 9, 18]);
   });
 });
+
+it.each(['tensorflow-savedmodel', 'keras'])(
+  'says what went wrong in a run of %s, without the trace',
+  async (format) => {
+    await using server = await startServer('tensorflow', interpreter, join(models.folder, format, 'broken'));
+    await using replica = new OipReplica({
+      id: 'r',
+      address: `unix:${server.socketPath}`,
+      model: 'broken',
+      version: '1',
+    });
+    const x = { name: 'x', datatype: 'FP32', shape: [1, 16], data: new Float32Array(16).fill(7) } as const;
+    await expect(replica.infer([x], call)).rejects.toThrow(/^indices\[0\] = 7 is not in \[0, 5\)$/);
+  },
+);
 
 describe('what is not served', () => {
   let reasons: Record<string, string | null>;

@@ -16,15 +16,17 @@ export type GatewayTarget = Pick<LoadRun, 'url' | 'headers'> & { body: string };
 /** The gateway with all that a request passes (key, route, record, counters) beside a direct call in the same minute. */
 export async function benchGateway(sluice: SluiceInstance, options: BenchOptions): Promise<void> {
   using upstream = await startGatewayUpstream();
-  await offerRemote(sluice, upstream.base);
-  const direct = targetOf(upstream.base, {}, 'bench');
-  const through = targetOf(sluice.base, { authorization: `Bearer ${await sluice.adminKey()}` }, endpoint);
+  const through = await offerGateway(sluice, upstream.base);
+  const direct = directTarget(upstream.base);
   for (const connections of [1, 16]) await compare(direct, through, connections, options);
   await compareStreams(direct, through, options);
 }
 
-/** Gives Sluice an endpoint in front of the upstream. */
-export async function offerRemote(sluice: SluiceInstance, upstream: string): Promise<void> {
+/** What a client sends to the upstream itself. */
+export const directTarget = (upstream: string): GatewayTarget => targetOf(upstream, {}, 'bench');
+
+/** Gives Sluice an endpoint in front of the upstream. @returns what a client sends to it */
+export async function offerGateway(sluice: SluiceInstance, upstream: string): Promise<GatewayTarget> {
   const manifest = {
     schemaVersion: 1,
     name: endpoint,
@@ -40,6 +42,7 @@ export async function offerRemote(sluice: SluiceInstance, upstream: string): Pro
     if (performance.now() > deadline) throw new Error('the gateway did not become ready');
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
+  return targetOf(sluice.base, { authorization: `Bearer ${await sluice.adminKey()}` }, endpoint);
 }
 
 function targetOf(base: string, headers: Record<string, string>, model: string): GatewayTarget {

@@ -15,11 +15,12 @@ const tolerance = 1e-4;
  * the same minute. A peer whose answer differs, or that does not start, is said and left out.
  */
 export async function benchPeers(sluice: SluiceInstance, options: BenchOptions): Promise<void> {
+  const peers = tensorPeers.filter(({ name }) => options.only === undefined || options.only.has(name));
+  if (peers.length === 0) return;
   await offerModel(sluice, 'wide');
   for (const model of ['dense', 'wide'] as const) {
     say(`\npeers, ${model} ${shapeOf[model]}, ${connections} connections, rounds of ${options.secondsPerRound} s`);
-    for (const peer of tensorPeers) {
-      if (options.only !== undefined && !options.only.has(peer.name)) continue;
+    for (const peer of peers) {
       try {
         await benchPeer(sluice, peer, model, options);
       } catch (error) {

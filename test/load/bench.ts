@@ -2,6 +2,7 @@
 // reaches beside baselines and peers that run in the same minute.
 import { SluiceInstance } from '../support/sluice-instance.ts';
 import { benchGateway } from './bench-gateway.ts';
+import { benchGatewayPeers } from './bench-gateway-peers.ts';
 import { benchInfer } from './bench-infer.ts';
 import { benchMemory } from './bench-memory.ts';
 import { benchPeers } from './bench-peers.ts';
@@ -21,4 +22,7 @@ if (isWanted('memory')) await benchMemory(sluice, options);
 if (isWanted('gateway')) await benchGateway(sluice, options);
 // These come only when they are asked for: the soak takes ten minutes, and peers take gigabytes of packages.
 if (options.part === 'soak') await benchSoak(sluice, options);
-if (options.part === 'peers') await benchPeers(sluice, options);
+if (options.part === 'peers') {
+  await benchPeers(sluice, options);
+  await benchGatewayPeers(sluice, options);
+}

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Agent } from 'undici';
-import { smolLm2Variant } from './smollm2.js';
+import { smolLm2Variant } from './smollm2.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
@@ -13,20 +13,38 @@ export interface LanguageServerOptions {
   /** Changes the sample's manifest. */
   manifest?: Record<string, unknown>;
   env?: Record<string, string>;
+  /** Changes the folder before the start. */
+  prepare?: (folder: string) => Promise<void>;
 }
 
 /** A language server with the sample's model, on a socket of its own. */
 export class LanguageServer implements AsyncDisposable {
-  private constructor(
-    readonly child: ChildProcess,
-    readonly socketPath: string,
-    readonly agent: Agent,
-    private readonly exit: Promise<number | null>,
-    private readonly cleanUp: () => Promise<void>,
-  ) {}
+  readonly child: ChildProcess;
+  readonly socketPath: string;
+  readonly agent: Agent;
+  /** What it told its parent when it was ready. */
+  readyMessage: unknown;
+  private readonly exit: Promise<number | null>;
+  private readonly cleanUp: () => Promise<void>;
 
-  static async start({ manifest, env }: LanguageServerOptions = {}): Promise<LanguageServer> {
+  // Written out, since Node runs the scripts of test/load by stripping types alone.
+  private constructor(
+    child: ChildProcess,
+    socketPath: string,
+    agent: Agent,
+    exit: Promise<number | null>,
+    cleanUp: () => Promise<void>,
+  ) {
+    this.child = child;
+    this.socketPath = socketPath;
+    this.agent = agent;
+    this.exit = exit;
+    this.cleanUp = cleanUp;
+  }
+
+  static async start({ manifest, env, prepare }: LanguageServerOptions = {}): Promise<LanguageServer> {
     const variant = await smolLm2Variant(manifest);
+    await prepare?.(variant.folder);
     const folder = await mkdtemp(join(tmpdir(), 'ls-'));
     const socketPath = join(folder, 'model.sock');
     const child = spawn(process.execPath, [join(root, 'dist/apps/language-server/main.js')], {
@@ -42,10 +60,9 @@ export class LanguageServer implements AsyncDisposable {
       await variant[Symbol.asyncDispose]();
     });
     const first = once(child, 'message').then(([message]) => message as { kind: string; reason?: string });
-    const { kind, reason } = await Promise.race([
-      first,
-      exit.then((code) => ({ kind: `exit ${code}`, reason: undefined })),
-    ]);
+    const message = await Promise.race([first, exit.then((code) => ({ kind: `exit ${code}`, reason: undefined }))]);
+    const { kind, reason } = message;
+    server.readyMessage = message;
     if (kind === 'ready') return server;
     await server[Symbol.asyncDispose]();
     throw new Error(`the language server did not start: ${reason ?? kind}`);

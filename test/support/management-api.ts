@@ -4,10 +4,15 @@ import {
   ArtifactStore,
   EndpointLoading,
   Endpoints,
+  ModelLineage,
   ModelRegistry,
+  ModelSignatures,
   QuarantineLedger,
   ReplicaSets,
   SecretHeaders,
+  SigningKeys,
+  type ArtifactSources,
+  type BundleVerifier,
   type FolderAccess,
 } from '#libs/inference';
 import { createLogger } from '#libs/platform';
@@ -44,6 +49,7 @@ export async function managementApi(
   folderAccess: FolderAccess = { kind: 'any' },
   change: Partial<ServerParts> | ((made: MadeParts) => Partial<ServerParts>) = {},
   settings: Partial<ServerSettings> = {},
+  trust: { sources?: ArtifactSources; bundles?: BundleVerifier } = {},
 ): Promise<ManagementApi> {
   const db = await freshDatabase();
   const { database } = db;
@@ -60,8 +66,9 @@ export async function managementApi(
   const keyRing = new KeyRing({ database, pepper });
   await keyRing.load();
   const replicaSets = new ReplicaSets(database);
-  const endpoints = new Endpoints(database, replicaSets);
-  const store = new ArtifactStore({ folder: join(folder, 'artifacts'), folderAccess });
+  const signatures = new ModelSignatures(database, trust.bundles);
+  const endpoints = new Endpoints(database, replicaSets, signatures);
+  const store = new ArtifactStore({ folder: join(folder, 'artifacts'), folderAccess, sources: trust.sources });
   const workflows = { started: [] as unknown[], commands: [] as unknown[] };
   const rollouts = new Rollouts({
     database,
@@ -78,11 +85,14 @@ export async function managementApi(
   const quarantine = new QuarantineLedger({ database, log });
   const refusals = new RefusalLog({ database, log });
   let isDraining = false;
-  const registry = new ModelRegistry(database, store, replicaSets);
+  const registry = new ModelRegistry(database, store, replicaSets, signatures);
   const changed = typeof change === 'function' ? change({ db, log, registry, endpoints, replicaSets }) : change;
   const app = await createServer(
     {
       registry,
+      signatures,
+      signingKeys: new SigningKeys(database),
+      lineage: new ModelLineage(database),
       endpoints,
       replicaSets,
       secretHeaders: new SecretHeaders(database, new SecretSeal(Buffer.alloc(32, 5))),

@@ -108,10 +108,11 @@ function serve({ db, endpoints, replicaSets }: MadeParts): Serving {
   const { database } = db;
   const state = new ServingState({ database, log });
   const counters = new OutcomeCounters({ database, log });
+  const recorder = { record: () => undefined };
   const inference = new InferenceService({
     state,
     counters,
-    recorder: { record: () => undefined },
+    recorder,
     openReplica: replicaOpener(
       new RemoteConnections({
         secrets: { valuesOf: () => new Map() },

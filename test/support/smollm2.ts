@@ -1,7 +1,7 @@
 import { link, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fetchSmolLm2 } from '../../apps/cli/sample/smollm2.js';
-import { toolsFolder } from './temporal.js';
+import { fetchSmolLm2 } from '#libs/platform';
+import { toolsFolder } from './temporal.ts';
 
 export interface ModelVariant extends AsyncDisposable {
   readonly folder: string;

@@ -36,14 +36,21 @@ export class EndpointsController {
     summary: 'Create an endpoint that gives one model version all traffic',
     body: newEndpointSchema,
     answers: { 201: { description: 'created; a replica is on its way', schema: endpointSchema } },
-    refusals: ['SLU_ENDPOINT_CONFLICT', 'SLU_MODEL_VERSION_UNKNOWN', 'SLU_MODEL_VERSION_ARCHIVED'],
+    refusals: [
+      'SLU_ENDPOINT_CONFLICT',
+      'SLU_MODEL_VERSION_UNKNOWN',
+      'SLU_MODEL_VERSION_ARCHIVED',
+      'SLU_POLICY_SIGNATURE',
+      'SLU_POLICY_EVALUATION',
+    ],
   })
   async create(
     @Body({ schema: newEndpointSchema }) body: NewEndpointBody,
     @ByCaller() caller: Caller,
   ): Promise<EndpointAnswer> {
-    const { name, model = name, version } = body;
-    const [answer] = await this.withReplicas([await this.endpoints.create({ name, model, version, ...caller })]);
+    const { name, model = name, version, policy } = body;
+    const made = await this.endpoints.create({ name, model, version, policy, ...caller });
+    const [answer] = await this.withReplicas([made]);
     if (answer === undefined) throw sluiceError('SLU_ENDPOINT_UNKNOWN', { endpoint: name });
     return answer;
   }
@@ -103,6 +110,8 @@ export class EndpointsController {
       'SLU_ROUTE_UNKNOWN',
       'SLU_ROUTE_STALE',
       'SLU_MODEL_VERSION_ARCHIVED',
+      'SLU_POLICY_SIGNATURE',
+      'SLU_POLICY_EVALUATION',
       'SLU_REPLICA_FAILED',
       'SLU_INFERENCE_NOT_READY',
     ],

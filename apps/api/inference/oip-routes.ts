@@ -1,14 +1,14 @@
 import type { EndpointLoading, InferAsk, InferenceService, InferOutcome, ServingState } from '#libs/inference';
-import { isSluiceError, sluiceError, type SluiceError } from '#libs/kernel';
+import { sluiceError } from '#libs/kernel';
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest, onRequestHookHandler } from 'fastify';
 import { randomUUID } from 'node:crypto';
 import { hasKeyInQuery } from '../http/key-in-query.js';
+import { ProtocolPaths, refuseByProtocol } from '../http/protocol-paths.js';
 import { answerCoding, compressed, type BodyCoding } from './oip-body-coding.js';
 import { BodyReader } from './oip-body.js';
 import { callerOf } from './oip-caller.js';
-import { jsonType, oipErrorOf, pathOf, sendOipError } from './oip-error.js';
+import { jsonType, sendOipError } from './oip-error.js';
 import { modelRoutes, sendReadiness, type ModelRequest, type ModelRoute } from './oip-model-routes.js';
-import { OipPathBook } from './oip-path-book.js';
 import { oipProtocol, type OipPayload } from './oip-protocol.js';
 import { repositoryRoutes } from './oip-repository-routes.js';
 import { settingRoutes } from './oip-setting-routes.js';
@@ -24,7 +24,7 @@ export interface OipRoutesOptions {
   loading: Pick<EndpointLoading, 'load' | 'unload'>;
   settings: ServerSettingsView;
   /** Knows the routes of other protocols below `/v2` too; left out, there are none. */
-  paths?: OipPathBook | undefined;
+  paths?: ProtocolPaths | undefined;
   /** Who calls, and may they? Throws when not. */
   authenticate(req: FastifyRequest, action: OipAction): { keyId: string };
   isReady(): boolean;
@@ -58,7 +58,6 @@ function setUp(scope: FastifyInstance, options: OipRoutesOptions): void {
     limitBytes: options.bodyLimitBytes,
     timeoutSeconds: options.bodyTimeoutSeconds ?? defaultBodyTimeoutSeconds,
   });
-  const paths = options.paths ?? new OipPathBook(scope);
   scope.addHook('onClose', async () => bodies[Symbol.dispose]());
   scope.removeAllContentTypeParsers();
   scope.addContentTypeParser('application/json', bodies.json);
@@ -67,21 +66,10 @@ function setUp(scope: FastifyInstance, options: OipRoutesOptions): void {
   if (!scope.hasRequestDecorator('bodyBytes')) scope.decorateRequest('bodyBytes', 0);
   scope.addHook('onRequest', nameRequest);
   const identify = (action: OipAction): onRequestHookHandler => identifier(options, action);
-  const nothingAt = (req: FastifyRequest, reply: FastifyReply): SluiceError => {
-    options.authenticate(req, 'model.metadata');
-    const path = pathOf(req);
-    const methods = paths.methodsAt(path);
-    if (methods.length === 0) return sluiceError('SLU_REQUEST_NOT_FOUND', { path });
-    reply.header('allow', methods.join(', '));
-    return sluiceError('SLU_REQUEST_METHOD', { path, method: req.method });
-  };
-  scope.setNotFoundHandler((req, reply) => {
-    throw nothingAt(req, reply);
-  });
-  scope.setErrorHandler((error: FastifyError, req, reply) => {
-    // Whatever else is wrong with a request, where there is no route that comes first.
-    const isElsewhere = req.is404 && !isSluiceError(error);
-    return sendOipError(reply, isElsewhere ? refusalBy(() => nothingAt(req, reply), req) : oipErrorOf(error, req));
+  refuseByProtocol(scope, {
+    paths: options.paths ?? new ProtocolPaths(scope),
+    authenticate: (req) => options.authenticate(req, 'model.metadata'),
+    send: sendOipError,
   });
   const refuseWhenDraining = drainRefusal(options);
   const reading = [identify('model.metadata')];
@@ -95,14 +83,6 @@ function setUp(scope: FastifyInstance, options: OipRoutesOptions): void {
 function healthRoutes(scope: FastifyInstance, { isReady }: OipRoutesOptions): void {
   scope.get('/health/live', () => ({ live: true }));
   scope.get('/health/ready', (_req, reply) => sendReadiness(reply, isReady(), { ready: isReady() }));
-}
-
-function refusalBy(refuse: () => SluiceError, req: FastifyRequest): SluiceError {
-  try {
-    return refuse();
-  } catch (refusal) {
-    return oipErrorOf(refusal as FastifyError, req);
-  }
 }
 
 function drainRefusal({ isDraining }: OipRoutesOptions): onRequestHookHandler {

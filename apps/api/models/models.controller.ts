@@ -7,13 +7,15 @@ import { Operation } from '../http/operation.js';
 import { InvalidRequest } from '../http/problem.js';
 import { withArchive } from './archive-upload.js';
 import {
-  folderSchema,
   manifestAloneSchema,
   modelListSchema,
   modelQuerySchema,
   modelVersionSchema,
+  originSchema,
   registrationSchema,
+  uploadQuerySchema,
   type ModelQuery,
+  type UploadQuery,
 } from './model-schema.js';
 
 const params = { model: 'the model', version: 'its version' };
@@ -27,7 +29,9 @@ export class ModelsController {
   @Operation({
     permit: 'model.register',
     tag,
-    summary: 'Register a model version from an archive (.tar.gz), a folder, or a manifest of format remote alone',
+    summary:
+      'Register a model version from an archive (.tar.gz), a folder, an S3 store, an OCI registry or, of format remote, a manifest alone',
+    query: uploadQuerySchema,
     body: registrationSchema,
     takesArchive: true,
     answers: {
@@ -39,7 +43,10 @@ export class ModelsController {
       'SLU_ARTIFACT_REFUSED',
       'SLU_ARTIFACT_TOO_LARGE',
       'SLU_ARTIFACT_FOLDER_CLOSED',
+      'SLU_ARTIFACT_SOURCE_CLOSED',
+      'SLU_ARTIFACT_SOURCE_FAILED',
       'SLU_ARTIFACT_STORE_FULL',
+      'SLU_SIGNATURE_INVALID',
       'SLU_MODEL_CONFLICT',
       'SLU_REQUEST_MEDIA_TYPE',
     ],
@@ -47,19 +54,23 @@ export class ModelsController {
   async register(
     @Req() req: FastifyRequest,
     @ByCaller() { actor, requestId }: Caller,
+    @Query({ schema: uploadQuerySchema }) query: UploadQuery,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<ModelVersionView> {
     const { created, version } = isJson(req)
-      ? await this.registerNamed(req.body, actor, requestId)
-      : await withArchive(req, (archive) => this.registry.registerArchive(archive, actor, requestId));
+      ? await this.registerNamed(req.body, query, { actor, requestId })
+      : await withArchive(req, (archive) => this.registry.registerArchive(archive, actor, requestId, query));
     void reply.code(created ? 201 : 200).header('location', `/api/models/${version.model}/versions/${version.version}`);
     return version;
   }
 
-  private registerNamed(body: unknown, actor: string, requestId: string): Promise<Registration> {
-    if (typeof body === 'object' && body !== null && 'manifest' in body)
+  private registerNamed(body: unknown, query: UploadQuery, { actor, requestId }: Caller): Promise<Registration> {
+    if (isManifestAlone(body))
       return this.registry.registerManifest(parsed(manifestAloneSchema, body).manifest, actor, requestId);
-    return this.registry.registerFolder(parsed(folderSchema, body).path, actor, requestId);
+    const { path, source, ...rest } = parsed(originSchema, body);
+    const wish = { ...query, ...rest };
+    if (path !== undefined) return this.registry.registerFolder(path, actor, requestId, wish);
+    return this.registry.registerSource(source ?? '', actor, requestId, wish);
   }
 
   @Get()
@@ -108,6 +119,9 @@ export class ModelsController {
 
 const isJson = (req: FastifyRequest): boolean =>
   req.headers['content-type'] === undefined || /^application\/json\b/i.test(req.headers['content-type']);
+
+const isManifestAlone = (body: unknown): boolean =>
+  typeof body === 'object' && body !== null && 'manifest' in body && !('path' in body) && !('source' in body);
 
 // Parsed here, not by a decorator: on this route the body may as well be a stream.
 function parsed<T>(schema: z.ZodType<T>, body: unknown): T {

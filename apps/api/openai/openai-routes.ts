@@ -1,7 +1,8 @@
 import type { LanguageExchange, ServingState } from '#libs/inference';
-import { isSluiceError, sluiceError } from '#libs/kernel';
-import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { jsonType, oipErrorOf, pathOf } from '../inference/oip-error.js';
+import { isSluiceError } from '#libs/kernel';
+import type { FastifyInstance, FastifyReply } from 'fastify';
+import { ProtocolPaths, refuseByProtocol } from '../http/protocol-paths.js';
+import { jsonType } from '../inference/oip-error.js';
 import { asBase64 } from './embedding-format.js';
 import { chunkFormat, EventStreams, type StreamFormat, type StreamSettings } from './event-stream.js';
 import type { JsonObject } from './field-rules.js';
@@ -24,6 +25,8 @@ import { ResponsesStream } from './responses-stream.js';
 export interface OpenAiRoutesOptions extends LanguageRoutesOptions {
   state: Pick<ServingState, 'snapshot'>;
   streams?: StreamSettings | undefined;
+  /** Left out, the routes here are all that there are. */
+  paths?: ProtocolPaths | undefined;
 }
 
 /** What a route makes of a body, and how its answer looks to the caller. */
@@ -46,21 +49,10 @@ function setUp(scope: FastifyInstance, options: OpenAiRoutesOptions): void {
   scope.addHook('onClose', async () => streams[Symbol.dispose]());
   readBodies(scope, options);
   scope.addHook('onRequest', nameRequest);
-  const nothingHere = (req: FastifyRequest, reply: FastifyReply): unknown => {
-    try {
-      options.authenticate(req, 'model.metadata');
-      return nothingAt(req, reply);
-    } catch (refused) {
-      return refused;
-    }
-  };
-  scope.setNotFoundHandler((req, reply) => {
-    throw nothingHere(req, reply);
-  });
-  scope.setErrorHandler((error: FastifyError, req, reply) => {
-    // Whatever else is wrong with a request, where there is no route that comes first.
-    const first = req.is404 && !isSluiceError(error) ? nothingHere(req, reply) : error;
-    return sendOpenAiError(reply, oipErrorOf(first as FastifyError, req));
+  refuseByProtocol(scope, {
+    paths: options.paths ?? new ProtocolPaths(scope),
+    authenticate: (req) => options.authenticate(req, 'model.metadata'),
+    send: sendOpenAiError,
   });
   modelRoutes(scope, options);
   answerRoutes(scope, options, streams);
@@ -112,15 +104,4 @@ async function sendWhole(
     .header('content-type', jsonType)
     .header('content-length', answer.length)
     .send(answer);
-}
-
-const readPaths = /^\/v1\/models(?:\/[^/]+)?$/;
-const answerPaths = /^\/v1\/(?:chat\/completions|completions|embeddings|responses)$/;
-
-function nothingAt(req: FastifyRequest, reply: FastifyReply): Error {
-  const path = pathOf(req);
-  const method = readPaths.test(path) ? 'GET, HEAD' : answerPaths.test(path) ? 'POST' : undefined;
-  if (method === undefined) return sluiceError('SLU_REQUEST_NOT_FOUND', { path });
-  reply.header('allow', method);
-  return sluiceError('SLU_REQUEST_METHOD', { path, method: req.method });
 }

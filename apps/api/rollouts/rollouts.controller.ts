@@ -44,6 +44,8 @@ export class RolloutsController {
       'SLU_ENDPOINT_HELD',
       'SLU_MODEL_VERSION_UNKNOWN',
       'SLU_MODEL_VERSION_ARCHIVED',
+      'SLU_POLICY_SIGNATURE',
+      'SLU_POLICY_EVALUATION',
       'SLU_PLATFORM_TEMPORAL_DOWN',
     ],
   })

@@ -2,9 +2,8 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { minutes, secondsToMs } from '#libs/kernel';
-import { loadConfig } from '#libs/platform';
+import { fetchSmolLm2, loadConfig, smolLm2 } from '#libs/platform';
 import { Progress } from '../start/progress.js';
-import { fetchSmolLm2, smolLm2 } from './smollm2.js';
 
 const endpoint = 'chat';
 const readyDeadlineMs = secondsToMs(minutes(3));

@@ -1,5 +1,6 @@
 """What all formats have in common: how names meet places, and that a model is what its manifest says."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
@@ -154,7 +155,13 @@ def check_declared(
 
 
 def sentence_of(error: BaseException) -> str:
-    """The first line of what the framework says, without its advice and its traces."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip() and not line.startswith("Traceback")]
-    text = lines[-1] if lines and lines[0].startswith("The following operation failed") else (lines or [""])[0]
-    return text[:500] if text else type(error).__name__
+    """What the framework says went wrong, in a line, without its traces and headings."""
+    lines = [line.rstrip() for line in str(error).splitlines() if line[:1].strip() != "" and not _HEADING.match(line)]
+    if not lines:
+        return type(error).__name__
+    # TorchScript says it below its trace, TensorFlow above its graph's, everybody else at once.
+    said = lines[-1] if str(error).startswith("The following operation failed") else lines[0]
+    return said[:500]
+
+
+_HEADING = re.compile(r"Traceback |The following operation failed|Graph execution error|Detected at node|<stack traces")

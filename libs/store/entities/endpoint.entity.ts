@@ -28,5 +28,7 @@ export class RouteEntity {
   @Column('text', { name: 'made_by' }) madeBy!: string;
   @Column('uuid', { name: 'rollout_id', nullable: true }) rolloutId!: string | null;
   @Column('integer', { nullable: true }) fence!: number | null;
+  /** What the endpoint's policy did not like about it and let pass. */
+  @Column('jsonb') warnings!: string[];
   @Column('timestamptz') at!: Date;
 }

@@ -2,6 +2,8 @@ import { FirstLight1763900000001 } from './0001-first-light.js';
 import { ReplicaLifecycle1763900000002 } from './0002-replica-lifecycle.js';
 import { LanguageRecords1763900000003 } from './0003-language-records.js';
 import { SecretHeaders1763900000004 } from './0004-secret-headers.js';
+import { ArtifactTrust1763900000005 } from './0005-artifact-trust.js';
+import { EndpointPolicies1763900000006 } from './0006-endpoint-policies.js';
 import { Quarantine1763900000008 } from './0008-quarantine.js';
 
 /** In order. Forward only, one concern each. */
@@ -10,5 +12,7 @@ export const migrations = [
   ReplicaLifecycle1763900000002,
   LanguageRecords1763900000003,
   SecretHeaders1763900000004,
+  ArtifactTrust1763900000005,
+  EndpointPolicies1763900000006,
   Quarantine1763900000008,
 ];

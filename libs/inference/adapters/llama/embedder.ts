@@ -3,6 +3,8 @@ import type { LlamaEmbeddingContext, Token } from 'node-llama-cpp';
 /** Vectors of texts, one after the other: the binding evaluates one text at a time. */
 export class Embedder {
   private waitingCount = 0;
+  /** On the monotonic clock: when the last text was done, or the first one came. */
+  private progressMs = 0;
 
   constructor(
     private readonly context: LlamaEmbeddingContext,
@@ -13,12 +15,18 @@ export class Embedder {
     return this.waitingCount;
   }
 
+  /** Milliseconds since something has got on, with texts to embed; 0 without any. */
+  get stepMs(): number {
+    return this.waitingCount === 0 ? 0 : performance.now() - this.progressMs;
+  }
+
   /**
    * @param texts tokens of each text
    * @returns one vector of length 1 for each; undefined when the queue is full
    */
   async embed(texts: readonly (readonly number[])[], signal: AbortSignal): Promise<Float32Array[] | undefined> {
     if (this.waitingCount > this.maxWaiting) return undefined;
+    if (this.waitingCount === 0) this.progressMs = performance.now();
     this.waitingCount += texts.length;
     let left = texts.length;
     try {
@@ -27,6 +35,7 @@ export class Embedder {
         signal.throwIfAborted();
         const { vector } = await this.context.getEmbeddingFor(text.slice() as Token[]);
         vectors.push(unit(vector));
+        this.progressMs = performance.now();
         this.waitingCount -= 1;
         left -= 1;
       }

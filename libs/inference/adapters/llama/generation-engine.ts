@@ -37,6 +37,8 @@ export class GenerationEngine {
   private readonly running = new Map<number, Generation>();
   private readonly waiting: Generation[] = [];
   private turning: Promise<void> | undefined;
+  /** On the monotonic clock; undefined between two steps. */
+  private stepBeganMs: number | undefined;
 
   constructor(private readonly settings: EngineSettings) {
     this.free = Array.from({ length: settings.sequences }, (_value, index) => index);
@@ -48,6 +50,11 @@ export class GenerationEngine {
       freeSequences: this.free.length,
       waiting: this.waiting.length,
     };
+  }
+
+  /** Milliseconds since the step under way has begun; 0 without one. */
+  get stepMs(): number {
+    return this.stepBeganMs === undefined ? 0 : performance.now() - this.stepBeganMs;
   }
 
   /** @returns undefined when the queue is full */
@@ -85,7 +92,8 @@ export class GenerationEngine {
     while (this.hasWork()) {
       this.clear();
       this.admit();
-      await this.step();
+      this.stepBeganMs = performance.now();
+      await this.step().finally(() => (this.stepBeganMs = undefined));
     }
   }
 

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { open, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { languageSignatures } from '../../language-signature.js';
@@ -32,7 +32,32 @@ export async function openGgufFolder(folder: string): Promise<GgufFolder> {
   const main = weights.length === 1 ? weights[0] : weights.find((file) => firstShard.test(file.path));
   if (main === undefined)
     throw new LanguageLoadFailure('sluice.json must name exactly one .gguf file, or all shards of one model');
-  return { manifest, weightsPath: path.join(folder, main.path) };
+  const weightsPath = path.join(folder, main.path);
+  await checkHeader(weightsPath, main.path);
+  return { manifest, weightsPath };
+}
+
+const headerBytes = 24;
+const knownVersions = [2, 3];
+/** Far above any model, and few enough to be read. */
+const mostEntries = 1_000_000n;
+
+/**
+ * The reader of the runtime believes the counts that the file begins with, and reads on for as long as they say.
+ * Source: docs/gguf.md of ggml
+ */
+async function checkHeader(file: string, name: string): Promise<void> {
+  const handle = await open(file);
+  try {
+    const header = Buffer.alloc(headerBytes);
+    await handle.read(header, 0, headerBytes, 0);
+    const isGguf = header.toString('latin1', 0, 4) === 'GGUF' && knownVersions.includes(header.readUInt32LE(4));
+    const [tensors, entries] = [header.readBigUInt64LE(8), header.readBigUInt64LE(16)];
+    if (!isGguf || tensors > mostEntries || entries > mostEntries)
+      throw new LanguageLoadFailure(`${name} is no GGUF file of version 2 or 3`);
+  } finally {
+    await handle.close();
+  }
 }
 
 // The registry has checked the manifest against its whole schema; what is read here again is only what serving stands on.

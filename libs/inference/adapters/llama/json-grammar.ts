@@ -47,7 +47,8 @@ const commonRules: Readonly<Record<string, string>> = {
 
 /** llama.cpp unfolds repetitions; beyond this it refuses. */
 const longestRepetition = 2_000;
-const mostNodes = 2_000;
+const mostRepetitions = 20_000;
+const mostNodes = 1_000;
 const deepest = 64;
 
 /**
@@ -62,6 +63,7 @@ export class JsonGrammar {
   private root: JsonSchema = true;
   private isStrict = false;
   private nodes = 0;
+  private repetitions = 0;
 
   /**
    * @param isStrict refuses keywords that a grammar cannot hold; otherwise they are passed over
@@ -110,11 +112,10 @@ export class JsonGrammar {
   private nodeExpression(node: Record<string, unknown>, path: string, depth: number): string {
     if (node['$ref'] !== undefined) return this.reference(node['$ref'], path, depth);
     if (node['const'] !== undefined) return literal(JSON.stringify(node['const']));
-    if (Array.isArray(node['enum']))
-      return this.oneOfThese(
-        node['enum'].map((value) => literal(JSON.stringify(value))),
-        path,
-      );
+    if (Array.isArray(node['enum'])) {
+      if (node['enum'].length === 0) throw new SchemaRefusal(path, 'allows nothing');
+      return choiceOf([...new Set(node['enum'].map((value) => JSON.stringify(value)))]);
+    }
     for (const keyword of ['anyOf', 'oneOf'] as const) {
       const options = node[keyword];
       if (!Array.isArray(options)) continue;
@@ -179,7 +180,14 @@ export class JsonGrammar {
       if (this.isStrict) throw new SchemaRefusal(`${path}/${keyword}`, `must be at most ${longestRepetition}`);
       return undefined;
     }
+    this.countRepetitions(Number(most ?? least), path);
     return `{${Number(least ?? 0)},${most === undefined ? '' : Number(most)}}`;
+  }
+
+  private countRepetitions(count: number, path: string): void {
+    this.repetitions += count;
+    if (this.repetitions > mostRepetitions)
+      throw new SchemaRefusal(path, `repeats too much: lengths may add up to ${mostRepetitions} in all`);
   }
 
   private arrayExpression(node: Record<string, unknown>, path: string, depth: number): string {
@@ -195,6 +203,7 @@ export class JsonGrammar {
     if (most === 0) return '"[" ws "]"';
     if (Math.max(least, Number(most ?? 0)) > longestRepetition)
       throw new SchemaRefusal(`${path}/maxItems`, `must be at most ${longestRepetition}`);
+    this.countRepetitions(Math.max(least, Number(most ?? 0)), path);
     const more = `("," ws ${item} ws){${Math.max(0, least - 1)},${most === undefined ? '' : Number(most) - 1}}`;
     return least === 0 ? `"[" ws (${item} ws ${more})? "]"` : `"[" ws ${item} ws ${more} "]"`;
   }
@@ -222,7 +231,7 @@ export class JsonGrammar {
       first = `${pair} ${laterRule}${isOptional ? ` | ${firstRule}` : ''}`;
       later = `"," ws ${pair} ${laterRule}${isOptional ? ` | ${laterRule}` : ''}`;
     }
-    return `"{" ws ${first === '' ? '""' : this.define(first)} "}"`;
+    return first === '' ? '"{}"' : `"{" ws ${this.define(first)} "}"`;
   }
 
   private otherProperty(
@@ -262,6 +271,22 @@ export class JsonGrammar {
 /** @returns GBNF for any JSON object */
 export function anyObjectGrammar(): string {
   return new JsonGrammar().text('object');
+}
+
+/**
+ * One of some different texts, with what they begin alike written once: llama.cpp tries each alternative at each token, so a
+ * flat list of thousands would take seconds.
+ */
+function choiceOf(texts: readonly string[]): string {
+  const [first = '', ...others] = texts;
+  if (others.length === 0) return literal(first);
+  let shared = 0;
+  while (shared < first.length && others.every((text) => text[shared] === first[shared])) shared += 1;
+  // A pair of surrogates is one character and has to stay together.
+  if (shared > 0 && /[\uD800-\uDBFF]/.test(first[shared - 1]!)) shared -= 1;
+  const branches = Map.groupBy(texts, (text) => Array.from(text.slice(shared, shared + 2))[0] ?? '');
+  const parts = Array.from(branches.values(), (branch) => choiceOf(branch.map((text) => text.slice(shared))));
+  return `${shared === 0 ? '' : `${literal(first.slice(0, shared))} `}(${parts.join(' | ')})`;
 }
 
 /** A text as GBNF writes it. */

@@ -113,6 +113,15 @@ export class LanguageModel implements AsyncDisposable {
     };
   }
 
+  /** What computes, the first choice first. */
+  get providers(): string[] {
+    const { gpu } = this.llama;
+    return gpu === false ? ['cpu'] : [gpu, 'cpu'];
+  }
+
+  /** Milliseconds since the step under way has begun; 0 without one. */
+  readonly stepMs = (): number => ('engine' in this.work ? this.work.engine.stepMs : this.work.embedder.stepMs);
+
   /** In a sentence, for the log: where it runs and what it holds. */
   get description(): string {
     const { gpu } = this.llama;
@@ -212,7 +221,19 @@ export class LanguageModel implements AsyncDisposable {
   }
 
   private async warmUp(): Promise<void> {
-    const prompt = this.textPrompt('Hello');
+    for (const text of warmUpTexts(this.manifest)) {
+      const prompt = this.textPrompt(text);
+      if (prompt.length >= this.limits.contextTokens)
+        throw new LanguageLoadFailure(`a text of warmup has ${prompt.length} tokens, more than the context holds`);
+      try {
+        await this.runOnce(prompt);
+      } catch (cause) {
+        throw new LanguageLoadFailure(`the warm-up failed: ${messageOf(cause)}`, { cause });
+      }
+    }
+  }
+
+  private async runOnce(prompt: readonly number[]): Promise<void> {
     if ('embedder' in this.work) {
       await this.work.embedder.embed([prompt], new AbortController().signal);
       return;
@@ -230,6 +251,18 @@ export class LanguageModel implements AsyncDisposable {
       ]);
     });
   }
+}
+
+/** One text at least, so that the weights are in memory before the first caller comes. */
+function warmUpTexts({ warmup = [] }: Manifest): string[] {
+  const texts = warmup.flatMap((sample, at) => {
+    const { text_input: rows, ...others } = sample;
+    const isRight = Array.isArray(rows) && rows.every((row) => typeof row === 'string' && row !== '');
+    if (!isRight || Object.keys(others).length > 0)
+      throw new LanguageLoadFailure(`warmup[${at}]: must hold text_input alone, with texts`);
+    return rows as string[];
+  });
+  return texts.length === 0 ? ['Hello'] : texts;
 }
 
 const greedy: Sampling = {

@@ -1,19 +1,21 @@
-/** The tokens before, which some vocabularies need in order to know whether a space comes first. */
+/** @param before the tokens before, which some vocabularies need in order to know whether a space comes first */
 export type Detokenize = (tokens: readonly number[], before: readonly number[]) => string;
 
-/** Stands for bytes that are no character, or not yet one. */
+/** Stands for bytes that are no character, or not yet one: a character that is cut off gives exactly one. */
 const replacement = '\uFFFD';
-/** The longest character of UTF-8 has four bytes, and the smallest token one. */
-const longestWait = 4;
+/** So many tokens that end in no whole character are no text. */
+const longestWait = 16;
 /** How many tokens before are enough to tell about a space. */
-const contextTokens = 4;
+const tokensBefore = 4;
 
 /**
- * Turns tokens into text as they come. A token may end inside a character; such a token waits for those that complete it,
- * so that no piece of text ends in half a character.
+ * Turns tokens into text as they come. A token may end inside a character; what is before it is said, and the character
+ * waits for the tokens that complete it, so that no piece of text ends in half a character.
  */
 export class TokenText {
   private pending: number[] = [];
+  /** How much of the text of the pending tokens has been said. */
+  private saidLength = 0;
   private before: readonly number[];
 
   /** @param prompt what came before the first token */
@@ -21,24 +23,30 @@ export class TokenText {
     private readonly detokenize: Detokenize,
     prompt: readonly number[],
   ) {
-    this.before = prompt.slice(-contextTokens);
+    this.before = prompt.slice(-tokensBefore);
   }
 
-  /** @returns what can be said now; empty while a character is incomplete */
+  /** @returns what can be said now */
   push(token: number): string {
     this.pending.push(token);
     const text = this.detokenize(this.pending, this.before);
-    if (text.endsWith(replacement) && this.pending.length < longestWait) return '';
-    this.before = [...this.before, ...this.pending].slice(-contextTokens);
+    const isCut = text.endsWith(replacement) && this.pending.length < longestWait;
+    const sayable = isCut ? text.slice(this.saidLength, -1) : text.slice(this.saidLength);
+    if (isCut) {
+      this.saidLength += sayable.length;
+      return sayable;
+    }
+    this.before = [...this.before, ...this.pending].slice(-tokensBefore);
     this.pending = [];
-    return text;
+    this.saidLength = 0;
+    return sayable;
   }
 
   /** Nothing more comes: half a character that is left has no text, and is dropped. */
   end(): string {
     if (this.pending.length === 0) return '';
-    const text = this.detokenize(this.pending, this.before);
+    const text = this.detokenize(this.pending, this.before).slice(this.saidLength);
     this.pending = [];
-    return text.replace(/\uFFFD+$/, '');
+    return text.endsWith(replacement) ? text.slice(0, -1) : text;
   }
 }

@@ -1,0 +1,1 @@
+export { OciFetcher, type OciFetcherSettings } from './oci-fetcher.js';

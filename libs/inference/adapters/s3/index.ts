@@ -1,0 +1,1 @@
+export { S3Fetcher, type S3FetcherSettings } from './s3-fetcher.js';
