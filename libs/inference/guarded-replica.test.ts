@@ -278,8 +278,20 @@ it('sends secrets with each request, and shows them nowhere, whatever the server
   expect(JSON.stringify([failure, failure.cause, failure.stack])).not.toContain('very-secret');
   infer = (req, res) => res.writeHead(500).end(JSON.stringify({ error: req.headers.authorization }));
   for (let count = 0; count < 8; count += 1) await failureOf(replica.infer([x], call));
-  expect(lines.join('')).toContain('its circuit opens, too many of its calls failed; the last one: ***');
+  expect(lines.join('')).toContain('its circuit opens, too many of its calls failed; the last one: it answers 500');
   expect(lines.join('')).not.toContain('very-secret');
+});
+
+it.each<[string, RequestListener]>([
+  ['says what it failed on', (_req, res) => res.writeHead(500).end('{"error":"cannot parse: my private text"}')],
+  ['turns it away', (_req, res) => res.writeHead(502).end('{"error":"no room for: my private text"}')],
+  ['sends half of it back', (_req, res) => res.end('{"outputs": my private text')],
+])('keeps what callers sent out of the log when a server %s', async (_what, listener) => {
+  await using replica = connect();
+  infer = listener;
+  for (let count = 0; count < 4; count += 1) await failureOf(replica.infer([x], call));
+  expect(lines.join('')).toContain('its circuit opens, too many of its calls failed; the last one: ');
+  expect(lines.join('')).not.toMatch(/my pri/);
 });
 
 it('guards a language replica too: places until the end of the answer, refusals without secrets', async () => {
