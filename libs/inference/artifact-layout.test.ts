@@ -59,6 +59,14 @@ const ports = {
 };
 
 describe('an MLflow model folder', () => {
+  it('with tens of thousands of keys is read in one pass', async () => {
+    const keys = Array.from({ length: 24_000 }, (_value, at) => `k${at}:`).join('\n');
+    await copied('mlflow-onnx', { 'model.onnx': await dense() });
+    const model = await readFile(join(place(), 'MLmodel'), 'utf8');
+    await writeFiles(place(), { MLmodel: `${model}\n${keys}\n` });
+    expect((await registered()).layout).toBe('mlflow');
+  });
+
   it('becomes an ONNX model with the tensors of its signature and every file hashed', async () => {
     await copied('mlflow-onnx', { 'model.onnx': await dense() });
     const { layout, manifest, placed } = await registered();

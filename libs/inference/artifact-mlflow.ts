@@ -1,4 +1,4 @@
-import { parse } from 'yaml';
+import { isScalar, parseDocument, visit, type YAMLMap } from 'yaml';
 import { z } from 'zod';
 import type { DatatypeName } from './datatype.js';
 import { readOnnxPorts, type OnnxPorts } from './artifact-onnx-graph.js';
@@ -209,8 +209,7 @@ async function readModel(files: LayoutFiles): Promise<MlflowModel> {
   const source = await files.text(modelFile);
   let value: unknown;
   try {
-    // Aliases are what makes a small file large; MLflow writes none.
-    value = parse(source, { maxAliasCount: 0, merge: false, uniqueKeys: true, schema: 'core', logLevel: 'error' });
+    value = yamlIn(source);
   } catch (failure) {
     const why = failure instanceof Error ? (failure.message.split('\n', 1)[0] ?? '') : 'unreadable';
     throw refused(`${modelFile} is not YAML that can be read: ${shownName(why)}`);
@@ -221,6 +220,26 @@ async function readModel(files: LayoutFiles): Promise<MlflowModel> {
   throw refused(
     `${modelFile}: ${issue?.path.map(String).join('.') || 'document'}: ${issue?.message ?? 'is not valid'}`,
   );
+}
+
+/** @throws Error whose message says what is wrong with it */
+function yamlIn(source: string): unknown {
+  // The library would find a key that stands twice by comparing each with all others, which takes minutes for many.
+  const document = parseDocument(source, { merge: false, uniqueKeys: false, schema: 'core', logLevel: 'error' });
+  const [error] = document.errors;
+  if (error !== undefined) throw error;
+  visit(document, { Map: (_key, map) => refuseTwice(map) });
+  // Aliases are what makes a small file large; MLflow writes none.
+  return document.toJS({ maxAliasCount: 0 });
+}
+
+function refuseTwice({ items }: YAMLMap): void {
+  const seen = new Set<unknown>();
+  for (const { key } of items) {
+    const name = isScalar(key) ? key.value : key;
+    if (seen.has(name)) throw new Error('Map keys must be unique');
+    seen.add(name);
+  }
 }
 
 /** A path that the file names: the caller compares it with what is there, so it cannot lead anywhere else. */

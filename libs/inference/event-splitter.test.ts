@@ -41,3 +41,13 @@ it('gives up on an event without an end', () => {
     for (let count = 0; count < 20; count += 1) splitter.push(portion);
   }).toThrow(ReplicaFailure);
 });
+
+it('looks at each byte of a long event once, in however many pieces it comes', () => {
+  const splitter = new EventSplitter();
+  const piece = Buffer.alloc(256, 'x');
+  splitter.push(Buffer.from('data: '));
+  // With a look at all that is there for each piece this takes minutes.
+  for (let count = 0; count < 60_000; count += 1) expect(splitter.push(piece)).toEqual([]);
+  expect(splitter.push(Buffer.from('\n\r'))).toEqual([]);
+  expect(splitter.push(Buffer.from('\n')).map(({ length }) => length)).toEqual([60_000 * 256]);
+});

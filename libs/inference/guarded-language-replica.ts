@@ -39,7 +39,8 @@ class GuardedLanguageReplica extends GuardedReplica implements LanguageReplica {
         place.release();
         if (failure instanceof ReplicaFailure && call.signal?.aborted !== true) this.failLate(pass);
       };
-      return { ...result, body: new HeldBody(result.body, onEnd, call.signal) };
+      const { scrub } = this.guard;
+      return { ...result, scrub, body: new HeldBody(result.body, onEnd, call.signal) };
     } catch (error) {
       place.release();
       throw this.shown(error);

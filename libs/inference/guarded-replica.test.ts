@@ -6,6 +6,7 @@ import pino from 'pino';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { systemClock } from '#libs/kernel';
 import type { GuardedReplica } from './guarded-replica.js';
+import { readWhole, StreamReader } from './language-answer.js';
 import { manifestSchema } from './manifest.js';
 import type { LanguageReplica } from './ports/language-replica.js';
 import type { ReplicaFailure } from './ports/replica.js';
@@ -278,8 +279,20 @@ it('sends secrets with each request, and shows them nowhere, whatever the server
   expect(JSON.stringify([failure, failure.cause, failure.stack])).not.toContain('very-secret');
   infer = (req, res) => res.writeHead(500).end(JSON.stringify({ error: req.headers.authorization }));
   for (let count = 0; count < 8; count += 1) await failureOf(replica.infer([x], call));
-  expect(lines.join('')).toContain('its circuit opens, too many of its calls failed; the last one: ***');
+  expect(lines.join('')).toContain('its circuit opens, too many of its calls failed; the last one: it answers 500');
   expect(lines.join('')).not.toContain('very-secret');
+});
+
+it.each<[string, RequestListener]>([
+  ['says what it failed on', (_req, res) => res.writeHead(500).end('{"error":"cannot parse: my private text"}')],
+  ['turns it away', (_req, res) => res.writeHead(502).end('{"error":"no room for: my private text"}')],
+  ['sends half of it back', (_req, res) => res.end('{"outputs": my private text')],
+])('keeps what callers sent out of the log when a server %s', async (_what, listener) => {
+  await using replica = connect();
+  infer = listener;
+  for (let count = 0; count < 4; count += 1) await failureOf(replica.infer([x], call));
+  expect(lines.join('')).toContain('its circuit opens, too many of its calls failed; the last one: ');
+  expect(lines.join('')).not.toMatch(/my pri/);
 });
 
 it('guards a language replica too: places until the end of the answer, refusals without secrets', async () => {
@@ -308,4 +321,19 @@ it('guards a language replica too: places until the end of the answer, refusals 
     expect([refusal.status, text]).toEqual([401, '{"error":{"message":"bad key ***"}}']);
   }
   expect(replica.mostRuns).toBe(0);
+});
+
+it('takes secrets out of errors too that come in an answer which began well', async () => {
+  await using replica = connect({ protocol: 'openai' });
+  const language = replica as unknown as LanguageReplica;
+  infer = (req, res) => res.end(JSON.stringify({ error: { message: `bad key ${req.headers.authorization}` } }));
+  const { body, scrub } = await language.converse('/v1/chat/completions', Buffer.from('{"model":"m"}'), call);
+  const chunks: Buffer[] = [];
+  for await (const chunk of body) chunks.push(chunk);
+  const answer = Buffer.concat(chunks);
+  const reader = new StreamReader({ endpoint: 'm', wantsUsage: false, choices: 1, scrub });
+  for (const read of [() => readWhole(answer, 'm', scrub), () => reader.read(answer.toString('latin1'))]) {
+    expect(read).toThrow('bad key ***');
+    expect(read).not.toThrow('very-secret');
+  }
 });

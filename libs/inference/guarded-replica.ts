@@ -248,15 +248,17 @@ export class GuardedReplica implements Replica {
     if (!(error instanceof ReplicaFailure) || this.guard.scrub === undefined) return error;
     const message = this.guard.scrub(error.message);
     if (message === error.message) return error;
-    const { kind, blame, retryAfterSeconds } = error;
+    const { kind, blame, retryAfterSeconds, status } = error;
     // Without its cause, whose words may be the same.
-    return new ReplicaFailure(kind, message, { blame, retryAfterSeconds });
+    return new ReplicaFailure(kind, message, { blame, retryAfterSeconds, status });
   }
 }
 
+/** What the log may say of it. A server's own words about an input may repeat it, as its answers do that nobody can read. */
 function wordsOf(error: unknown): string | undefined {
   if (!(error instanceof ReplicaFailure)) return undefined;
-  const { message, cause } = error;
+  const { message, cause, status } = error;
+  if (status !== undefined) return `it answers ${status}`;
   return cause instanceof Error && !message.includes(cause.message) ? `${message}: ${cause.message}` : message;
 }
 

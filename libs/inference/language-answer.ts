@@ -1,5 +1,6 @@
 import { sluiceError } from '#libs/kernel';
 import { membersOf, type Place } from './json-members.js';
+import type { LanguageAnswer } from './ports/language-replica.js';
 
 /** Tokens as the model server counted them; undefined where it did not say. */
 export interface TokenUsage {
@@ -14,6 +15,8 @@ export interface AnswerReading {
   wantsUsage: boolean;
   /** How many answers there will be: each has to finish. */
   choices: number;
+  /** As of the answer. */
+  scrub?: LanguageAnswer['scrub'];
 }
 
 const members = ['model', 'usage', 'choices', 'error'] as const;
@@ -48,10 +51,10 @@ export class StreamReader {
       this.isDone = true;
       return undefined;
     }
-    const { endpoint, wantsUsage } = this.reading;
+    const { endpoint, wantsUsage, scrub } = this.reading;
     const found = membersOf(event, members);
     if (found === undefined) throw notAsItShould(endpoint, 'it sent an event that is no JSON object');
-    if (found.error !== undefined && !isNull(event, found.error)) throw errorIn(event, found.error, endpoint);
+    if (found.error !== undefined && !isNull(event, found.error)) throw errorIn(event, found.error, endpoint, scrub);
     const usage = found.usage === undefined ? undefined : usageIn(event, found.usage);
     if (usage !== undefined) this.usage = usage;
     const choices = found.choices === undefined ? '' : event.slice(...found.choices);
@@ -63,11 +66,15 @@ export class StreamReader {
 }
 
 /** @returns the answer with the endpoint's name in it. @throws SLU_INFERENCE_UPSTREAM */
-export function readWhole(body: Buffer, endpoint: string): { body: Buffer; usage: TokenUsage | undefined } {
+export function readWhole(
+  body: Buffer,
+  endpoint: string,
+  scrub?: LanguageAnswer['scrub'],
+): { body: Buffer; usage: TokenUsage | undefined } {
   const text = body.toString('latin1');
   const found = membersOf(text, members);
   if (found === undefined) throw notAsItShould(endpoint, 'it sent something that is no JSON object');
-  if (found.error !== undefined && !isNull(text, found.error)) throw errorIn(text, found.error, endpoint);
+  if (found.error !== undefined && !isNull(text, found.error)) throw errorIn(text, found.error, endpoint, scrub);
   const usage = found.usage === undefined ? undefined : usageIn(text, found.usage);
   if (found.model === undefined) return { body, usage };
   return { body: Buffer.from(withName(text, found.model, JSON.stringify(endpoint)), 'latin1'), usage };
@@ -89,10 +96,11 @@ const mostTokens = 2 ** 31 - 1;
 const countOf = (value: unknown): number | undefined =>
   Number.isInteger(value) && (value as number) >= 0 && (value as number) <= mostTokens ? (value as number) : undefined;
 
-function errorIn(text: string, place: Place, endpoint: string): Error {
+function errorIn(text: string, place: Place, endpoint: string, scrub: LanguageAnswer['scrub']): Error {
   const error = parsed(Buffer.from(text.slice(...place), 'latin1').toString());
   const message = typeof error === 'string' ? error : (error as { message?: unknown } | undefined)?.message;
-  return notAsItShould(endpoint, typeof message === 'string' ? message.slice(0, 300) : 'it gave an error');
+  if (typeof message !== 'string') return notAsItShould(endpoint, 'it gave an error');
+  return notAsItShould(endpoint, (scrub?.(message) ?? message).slice(0, 300));
 }
 
 function parsed(text: string): unknown {

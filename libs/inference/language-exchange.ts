@@ -87,7 +87,7 @@ export class LanguageExchange implements Abandonable {
     return this.guarded(async () => {
       const body = await this.tryTwice(async () => {
         const answer = await this.open();
-        const { body: given, usage } = readWhole(await this.collect(answer), this.ask.endpoint);
+        const { body: given, usage } = readWhole(await this.collect(answer), this.ask.endpoint, answer.scrub);
         this.usage = usage;
         return given;
       });
@@ -198,7 +198,7 @@ export class LanguageExchange implements Abandonable {
     this.reading = {
       chunks: answer.body[Symbol.asyncIterator](),
       splitter: new EventSplitter(),
-      reader: new StreamReader({ endpoint, wantsUsage, choices }),
+      reader: new StreamReader({ endpoint, wantsUsage, choices, scrub: answer.scrub }),
     };
     return this.read(this.reading);
   }

@@ -9,10 +9,12 @@ let upstream: ScriptedUpstream;
 let gateway: Gateway;
 let server: FastifyInstance;
 const routes: string[] = [];
+const lines: string[] = [];
 
 beforeAll(async () => {
   upstream = await ScriptedUpstream.start(
     talking((request, res) => {
+      if (request.body?.['seed'] === 7) return void res.end('{"choices":[{"text":my private text}]}');
       if (request.body?.['stream'] !== true)
         return sendJson(res, { model: 'x', choices: [{ index: 0, text: ' Paris 語', finish_reason: 'stop' }], usage });
       const write = openStream(res);
@@ -26,7 +28,7 @@ beforeAll(async () => {
   gateway = await startGateway({
     endpoints: { chat: { upstreams: [upstream.address] }, tone: { upstreams: [upstream.address], task: 'tensors' } },
   });
-  server = fastify({ exposeHeadRoutes: false });
+  server = fastify({ exposeHeadRoutes: false, logger: { stream: { write: (line) => void lines.push(line) } } });
   server.addHook('onRoute', ({ url }) => void routes.push(url.replace(/:(\w+)/g, '{$1}')));
   await server.register(generateRoutes, {
     language: gateway.service,
@@ -56,6 +58,12 @@ it('generates a text, with parameters in either place, for an endpoint or exactl
     body: { prompt: 'The capital of France is', temperature: 0, max_tokens: 5 },
   });
   expect((await post('chat/versions/2/generate', asked)).headers['sluice-arm']).toBe('pinned');
+});
+
+it("refuses an answer that is no JSON as the model server's, and keeps its text out of the log", async () => {
+  const answer = await post('chat/generate', { text_input: 'hi', seed: 7 });
+  expect([answer.statusCode, answer.headers['sluice-error-code']]).toEqual([502, 'SLU_INFERENCE_UPSTREAM']);
+  expect([answer.payload, ...lines].join('')).not.toContain('my priv');
 });
 
 it('streams it piece by piece, and says so when the rest is missing', async () => {

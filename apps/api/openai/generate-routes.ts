@@ -9,6 +9,7 @@ import {
   bodyOf,
   drainRefuser,
   identifier,
+  madeOf,
   nameRequest,
   readBodies,
   type LanguageRoutesOptions,
@@ -94,7 +95,8 @@ function checkedGeneration(
 }
 
 async function sendText(reply: FastifyReply, exchange: LanguageExchange, naming: Naming): Promise<void> {
-  const text = textOf(JSON.parse((await exchange.whole()).toString()) as JsonObject);
+  const whole = await exchange.whole();
+  const text = madeOf(whole, naming.model_name, (answer) => textOf(JSON.parse(answer.toString()) as JsonObject));
   reply.header('content-type', jsonType).send(JSON.stringify({ ...naming, text_output: text }));
 }
 

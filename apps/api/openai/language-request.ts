@@ -95,6 +95,18 @@ export function beginExchange(
   return exchange;
 }
 
+/**
+ * Makes something of a whole answer. What a model server sent must not come into the log with an error of ours, and a
+ * parser's error quotes it. @throws SLU_INFERENCE_UPSTREAM
+ */
+export function madeOf<T>(answer: Buffer, endpoint: string, make: (answer: Buffer) => T): T {
+  try {
+    return make(answer);
+  } catch {
+    throw sluiceError('SLU_INFERENCE_UPSTREAM', { endpoint, problem: 'it sent an answer that cannot be read' });
+  }
+}
+
 export function bodyOf({ body }: FastifyRequest): JsonObject {
   if (isObject(body) && Object.getPrototypeOf(body) === Object.prototype) return body;
   throw refusal('body', 'must be a JSON object');

@@ -11,6 +11,7 @@ import {
   bodyOf,
   drainRefuser,
   identifier,
+  madeOf,
   nameRequest,
   readBodies,
   type LanguageRoutesOptions,
@@ -98,7 +99,7 @@ async function sendWhole(
   exchange: LanguageExchange,
   format: (answer: Buffer) => Buffer,
 ): Promise<void> {
-  const answer = format(await exchange.whole());
+  const answer = madeOf(await exchange.whole(), exchange.ask.endpoint, format);
   reply
     .header('openai-processing-ms', Math.round(performance.now() - exchange.startedMs))
     .header('content-type', jsonType)

@@ -21,7 +21,12 @@ let client: OpenAI;
 
 beforeAll(async () => {
   upstream = await ScriptedUpstream.start(talking((request, res) => script(request, res)));
-  gateway = await startGateway({ endpoints: { chat: { upstreams: [upstream.address] } } });
+  gateway = await startGateway({
+    endpoints: {
+      chat: { upstreams: [upstream.address] },
+      vectors: { upstreams: [upstream.address], task: 'embedding' },
+    },
+  });
   client = new OpenAI({ apiKey: gatewayKey, baseURL: `${gateway.base}/v1`, maxRetries: 0 });
 });
 afterAll(async () => {
@@ -223,4 +228,20 @@ it.each<[Record<string, unknown>, string, string]>([
   expect(failure).toBeInstanceOf(APIError);
   expect([(failure as APIError).status, (failure as APIError).param]).toEqual([400, param]);
   expect((failure as APIError).message).toContain(problem);
+});
+
+it.each([
+  ['responses', { input: 'hi' }, '{"choices":[{"message":my private text}]}'],
+  ['responses', { input: 'hi' }, '{"choices":[{"message":{"tool_calls":[null]}}]}'],
+  ['embeddings', { input: 'hi', encoding_format: 'base64' }, '{"data":[{"embedding":[my private text]}]}'],
+])('blames the model server for an answer to %s that cannot be read', async (path, body, answer) => {
+  script = (_request, res) => void res.end(answer);
+  const model = path === 'embeddings' ? 'vectors' : 'chat';
+  const given = await fetch(`${gateway.base}/v1/${path}`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${gatewayKey}`, 'content-type': 'application/json' },
+    body: JSON.stringify({ model, ...body }),
+  });
+  const text = await given.text();
+  expect([given.status, text.includes('SLU_INFERENCE_UPSTREAM'), text.includes('private')]).toEqual([502, true, false]);
 });

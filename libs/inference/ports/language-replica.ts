@@ -9,6 +9,8 @@ export interface LanguageAnswer {
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
   /** The body as it arrives. Leaving the loop early ends the exchange at the replica. */
   readonly body: AsyncIterable<Buffer>;
+  /** Takes out of words of the server's own in the body what must not be shown. */
+  readonly scrub?: ((text: string) => string) | undefined;
 }
 
 /** A replica that speaks the OpenAI protocol besides. Bodies pass as they are; who calls knows what stands in them. */

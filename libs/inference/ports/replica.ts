@@ -28,21 +28,25 @@ export interface ReplicaFailureOptions {
   blame?: 'input' | 'unclear' | 'replica';
   /** When an overloaded one wants to be asked again. */
   retryAfterSeconds?: number | undefined;
+  /** Of the answer whose own words the message is: they may repeat the input, and are for the caller alone. */
+  status?: number | undefined;
 }
 
 export class ReplicaFailure extends Error {
   override readonly name = 'ReplicaFailure';
   readonly blame: 'input' | 'unclear' | 'replica';
   readonly retryAfterSeconds: number | undefined;
+  readonly status: number | undefined;
 
   constructor(
     readonly kind: ReplicaFailureKind,
     message: string,
-    { cause, blame, retryAfterSeconds }: ReplicaFailureOptions = {},
+    { cause, blame, retryAfterSeconds, status }: ReplicaFailureOptions = {},
   ) {
     super(message, cause === undefined ? undefined : { cause });
     this.blame = blame ?? (kind === 'model' ? 'input' : 'replica');
     this.retryAfterSeconds = retryAfterSeconds;
+    this.status = status;
   }
 }
 

@@ -9,6 +9,8 @@ import type { ArtifactLimits } from '../../artifact-limits.js';
 import { ArtifactSources, type SourceAccess } from '../../artifact-sources.js';
 import { ArtifactStore } from '../../artifact-store.js';
 import { OciFetcher, type OciFetcherSettings } from './oci-fetcher.js';
+import { OciHttp } from './oci-http.js';
+import { authorizationFor } from './oci-token.js';
 
 let folder: string;
 let registry: ScriptedRegistry;
@@ -157,6 +159,19 @@ describe('a registry that asks who calls', () => {
     change();
     expect(await fetched()).toMatch(/^SLU_ARTIFACT_SOURCE_FAILED/);
     expect(await fetched()).toContain(problem);
+  });
+
+  it('over TLS gets no password, and no request, at a realm without it: none of the services beside us', async () => {
+    await using http = new OciHttp([]);
+    const reference = { registry: 'registry.example', repository: 'team/model', reference: 'v1' };
+    const credentials = new Map([['registry.example', 'Y2k6c2VjcmV0']]);
+    const asked = { http, credentials, signal: AbortSignal.timeout(5_000) };
+    registry.answers.set('/token', (_req, res) => res.end('{"token": "t"}'));
+    const challenge = `Bearer realm="http://${registry.host}/token"`;
+    await expect(authorizationFor(challenge, reference, asked)).rejects.toMatchObject({
+      code: 'SLU_ARTIFACT_SOURCE_CLOSED',
+    });
+    expect(registry.requests).toEqual([]);
   });
 
   it('with a realm on the metadata service, or a strange challenge, gets nothing', async () => {

@@ -1,5 +1,5 @@
 import { shownName } from '../../artifact-refusal.js';
-import { sourceFailed } from '../../artifact-sources.js';
+import { closed, sourceFailed } from '../../artifact-sources.js';
 import type { OciCredentials } from './oci-credentials.js';
 import type { OciHttp } from './oci-http.js';
 import type { OciReference } from './oci-reference.js';
@@ -9,7 +9,7 @@ const tokenLimitBytes = 64 * 1_024;
 /**
  * Answers a registry's challenge, https://distribution.github.io/distribution/spec/auth/token/.
  * @returns the `authorization` header to try again with
- * @throws SLU_ARTIFACT_SOURCE_FAILED
+ * @throws SLU_ARTIFACT_SOURCE_FAILED, SLU_ARTIFACT_SOURCE_CLOSED
  */
 export async function authorizationFor(
   challenge: string,
@@ -27,6 +27,9 @@ export async function authorizationFor(
   if (!/^bearer\b/i.test(challenge) || realm === undefined || !URL.canParse(realm))
     throw sourceFailed(`${shownName(registry)} asks for a kind of credentials that is not known`);
   const url = new URL(realm);
+  // As with a redirect: what is asked over TLS must not send us, or the password, to where there is none.
+  if (http.origin(registry).startsWith('https:') && url.protocol !== 'https:')
+    throw closed(`${shownName(registry)} gives its tokens at a place without TLS`);
   const service = parameters.get('service');
   if (service !== undefined) url.searchParams.set('service', service);
   // Never the scope that the registry names: only reading this one repository.

@@ -20,9 +20,9 @@ export function failureOf(answer: HttpAnswer): ReplicaFailure {
   // It answers and asks for patience. Without that header a 503 comes from one that is still loading, or from a proxy
   // that has nobody behind it: 502 and 503 say that the model never saw the work.
   if (status === 429 || (status === 503 && retryAfterSeconds !== undefined))
-    return new ReplicaFailure('overload', text, { retryAfterSeconds: retryAfterSeconds ?? 1 });
-  if (status === 502 || status === 503) return new ReplicaFailure('lost', text);
-  if (status === 504) return new ReplicaFailure('timeout', text);
+    return new ReplicaFailure('overload', text, { status, retryAfterSeconds: retryAfterSeconds ?? 1 });
+  if (status === 502 || status === 503) return new ReplicaFailure('lost', text, { status });
+  if (status === 504) return new ReplicaFailure('timeout', text, { status });
   if (status >= 300 && status < 400) {
     const problem = `the server answers with a redirect (${status}), which is never followed`;
     return new ReplicaFailure('model', problem, { blame: 'replica' });
@@ -31,7 +31,7 @@ export function failureOf(answer: HttpAnswer): ReplicaFailure {
   // What a server says to our key or our path is not for the caller. Its operator finds it in the log.
   if (fault !== undefined)
     return new ReplicaFailure('model', `the server ${fault}`, { blame: 'replica', cause: new Error(text) });
-  return new ReplicaFailure('model', text, { blame: status >= 500 ? 'unclear' : 'input' });
+  return new ReplicaFailure('model', text, { status, blame: status >= 500 ? 'unclear' : 'input' });
 }
 
 /** @returns whole seconds from now, by either form of the header (RFC 9110, 10.2.3) */

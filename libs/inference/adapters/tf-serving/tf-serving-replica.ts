@@ -1,6 +1,6 @@
 import { isSluiceError, mebibytes } from '#libs/kernel';
 import { Pool } from 'undici';
-import { parseWideJson } from '../../oip-wide-json.js';
+import { parseWideJson, type WideJson } from '../../oip-wide-json.js';
 import { type Replica, type ReplicaCall, ReplicaFailure, type ReplicaMetadata } from '../../ports/replica.js';
 import type { Tensor, TensorSpec } from '../../tensor.js';
 import { failureOf } from '../oip/answer-failure.js';
@@ -111,7 +111,7 @@ export class TfServingReplica implements Replica {
   }
 
   private outputsOf({ body }: HttpAnswer): Tensor[] {
-    const { value, hasNaN } = parseWideJson(body.toString());
+    const { value, hasNaN } = readJson(body);
     const { outputs: specs, form } = this.settings;
     const member = form === 'rows' ? 'predictions' : 'outputs';
     const given = (value as Record<string, unknown> | null)?.[member];
@@ -150,6 +150,15 @@ function instancesOf(inputs: readonly Tensor[]): string {
     (_value, row) => `{${columns.map((column) => `${column.name}:${column.rows[row]!}`).join(',')}}`,
   );
   return `"instances":[${instances.join(',')}]`;
+}
+
+// V8 quotes the text around the fault, which is the answer of whoever shared the batch.
+function readJson(body: Buffer): WideJson {
+  try {
+    return parseWideJson(body.toString());
+  } catch {
+    throw new SyntaxError('it is not valid JSON');
+  }
 }
 
 /** The value of one output: by name in an object, by name in each row, or all of it when it is the only one. */
