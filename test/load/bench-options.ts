@@ -25,8 +25,8 @@ export function readBenchOptions(args: readonly string[]): BenchOptions {
   return {
     part: part as BenchPart,
     isShort,
-    rounds: isShort ? 2 : 5,
-    secondsPerRound: isShort ? 2 : 5,
+    rounds: Number(valueOf('rounds') ?? (isShort ? 2 : 5)),
+    secondsPerRound: Number(valueOf('seconds') ?? (isShort ? 2 : 5)),
     requests: Number(valueOf('requests') ?? (isShort ? 50_000 : 1_000_000)),
     minutes: Number(valueOf('minutes') ?? (isShort ? 1 : 10)),
     only: valueOf('only') === undefined ? undefined : new Set(valueOf('only')!.split(',')),

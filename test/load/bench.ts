@@ -1,5 +1,5 @@
-// `npm run bench [-- infer|memory|soak|gateway|peers] [--short] [--requests=N] [--minutes=N] [--only=name,...]`: what Sluice
-// reaches beside baselines and peers that run in the same minute.
+// `npm run bench [-- infer|memory|soak|gateway|peers] [--short] [--rounds=N] [--seconds=N]
+// [--requests=N] [--minutes=N] [--only=name,...]`: what Sluice reaches beside baselines and peers of the same minute.
 import { SluiceInstance } from '../support/sluice-instance.ts';
 import { benchGateway } from './bench-gateway.ts';
 import { benchGatewayPeers } from './bench-gateway-peers.ts';
