@@ -121,6 +121,7 @@ async function manage(config: SluiceConfig, database: Database, stack: AsyncDisp
     folder: config.artifactFolder,
     folderAccess: folderAccess(config),
     sources: artifactSources(config, stack),
+    limits: { totalBytes: config.artifactLimitBytes, fileBytes: config.artifactLimitBytes },
   });
   const link = stack.use(
     new TemporalLink({

@@ -1,6 +1,5 @@
 import { type IncomingMessage, type Server, type ServerResponse, createServer } from 'node:http';
-import { setImmediate as nextTurn } from 'node:timers/promises';
-import type { LanguageModel } from '#libs/inference/adapters/llama';
+import { drainServer, type LanguageModel } from '#libs/inference/adapters/llama';
 import { isSluiceError, secondsToMs } from '#libs/kernel';
 import { AnswerRun } from './answer-run.js';
 import { ChatForm, planChat } from './chat-answer.js';
@@ -41,10 +40,7 @@ export class LanguageHttp {
   /** Takes no new work, and resolves when each request that was begun has its answer. */
   async drain(): Promise<void> {
     this.isDraining = true;
-    // What has already arrived is read before the idle connections are closed, so no request is cut off unseen.
-    await nextTurn();
-    await nextTurn();
-    await new Promise<void>((resolve) => this.server.close(() => resolve()));
+    await drainServer(this.server);
   }
 
   private async answer(req: IncomingMessage, res: ServerResponse): Promise<void> {

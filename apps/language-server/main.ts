@@ -1,26 +1,19 @@
-import { LanguageLoadFailure, LanguageModel, listenOnSocket } from '#libs/inference/adapters/llama';
-import { secondsToMs } from '#libs/kernel';
+import {
+  exitCodes,
+  failProcess,
+  LanguageLoadFailure,
+  LanguageModel,
+  listenOnSocket,
+  onProcessEnd,
+  tellParent,
+} from '#libs/inference/adapters/llama';
+import { messageOf, secondsToMs } from '#libs/kernel';
 import { LanguageHttp } from './language-http.js';
 import { startLiveness } from './liveness.js';
-
-/** How this process ends, for whoever started it. */
-const exitCodes = { done: 0, failure: 1, wrongSettings: 2, loadFailure: 3 } as const;
 
 /** Whoever drains this process ends it at its deadline. What is not done shortly before that is told so. */
 const lastWordsMs = secondsToMs(2);
 const defaultStallMs = secondsToMs(20);
-
-const tellParent = (message: Record<string, unknown>): void => {
-  if (process.connected) process.send?.(message, undefined, undefined, () => undefined);
-};
-
-/** Tells the parent (and the log) why, and ends the process as soon as that is on its way. */
-function fail(reason: string, exitCode: number): void {
-  process.stderr.write(`${reason}\n`);
-  const exit = (): never => process.exit(exitCode);
-  if (!process.connected) return exit();
-  process.send?.({ kind: 'failed', reason }, undefined, undefined, exit);
-}
 
 interface LanguageServerSettings {
   folder: string;
@@ -64,31 +57,21 @@ function readSettings(env: NodeJS.ProcessEnv): LanguageServerSettings | string {
 
 async function main(): Promise<void> {
   const settings = readSettings(process.env);
-  if (typeof settings === 'string') return fail(settings, exitCodes.wrongSettings);
+  if (typeof settings === 'string') return failProcess(settings, exitCodes.wrongSettings);
   const http = new LanguageHttp({ version: process.env['SLUICE_VERSION'] ?? '0', stallMs: settings.stallMs });
   let model: LanguageModel | undefined;
 
-  let isStopping = false;
-  const stop = (): void => {
-    if (isStopping) return;
-    isStopping = true;
+  onProcessEnd(() => {
     const { drainDeadlineMs } = settings;
     setTimeout(() => void model?.endAnswers(), Math.max(0, drainDeadlineMs - lastWordsMs)).unref();
     setTimeout(() => process.exit(exitCodes.failure), drainDeadlineMs).unref();
     void http.drain().finally(() => process.exit(exitCodes.done));
-  };
-  process.on('SIGTERM', stop);
-  // Ctrl-C reaches every process of a terminal at once; with a parent, it is the parent that decides who ends when.
-  process.on('SIGINT', () => {
-    if (!process.connected) stop();
   });
-  // Without its parent nobody would ever stop this process.
-  process.on('disconnect', stop);
 
   try {
     await listenOnSocket(http.server, settings.socketPath);
   } catch (error) {
-    return fail(`cannot listen on ${settings.socketPath}: ${messageOf(error)}`, exitCodes.wrongSettings);
+    return failProcess(`cannot listen on ${settings.socketPath}: ${messageOf(error)}`, exitCodes.wrongSettings);
   }
   try {
     model = await LanguageModel.load(settings);
@@ -101,10 +84,8 @@ async function main(): Promise<void> {
     const runtime = { providers: model.providers, threads: settings.threads, fallbacks: [] };
     tellParent({ kind: 'ready', runtime, livenessSocket: livenessPath });
   } catch (error) {
-    fail(messageOf(error), error instanceof LanguageLoadFailure ? exitCodes.loadFailure : exitCodes.failure);
+    failProcess(messageOf(error), error instanceof LanguageLoadFailure ? exitCodes.loadFailure : exitCodes.failure);
   }
 }
-
-const messageOf = (failure: unknown): string => (failure instanceof Error ? failure.message : String(failure));
 
 await main();

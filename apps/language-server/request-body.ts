@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import { mebibytes } from '#libs/kernel';
+import { mebibytes, messageOf } from '#libs/kernel';
 import { OpenAiError } from './openai-error.js';
 
 const bodyLimitBytes = mebibytes(32);
@@ -39,7 +39,7 @@ export function parseJson(body: Buffer): unknown {
   try {
     return JSON.parse(text) as unknown;
   } catch (error) {
-    const problem = error instanceof Error ? error.message : String(error);
+    const problem = messageOf(error);
     throw new OpenAiError(400, `the body is not valid JSON: ${problem}`, { code: 'invalid_body' });
   }
 }

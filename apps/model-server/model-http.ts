@@ -1,9 +1,9 @@
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import { type IncomingMessage, type Server, type ServerResponse, createServer } from 'node:http';
 import {
   type InferRequest,
   type OnnxModel,
   decodeInferRequest,
+  drainServer,
   encodeInferResponse,
   headerLengthField,
   parseInferRequest,
@@ -11,7 +11,7 @@ import {
   rowCountOf,
   selectOutputs,
 } from '#libs/inference/adapters/onnx';
-import { isSluiceError, mebibytes } from '#libs/kernel';
+import { isSluiceError, mebibytes, messageOf } from '#libs/kernel';
 import type { ProgressMark } from './progress-mark.js';
 import type { RunTrace } from './run-trace.js';
 
@@ -44,10 +44,7 @@ export class ModelHttp {
   /** Takes no new connections, and resolves when each request that was begun has its answer. */
   async drain(): Promise<void> {
     this.isDraining = true;
-    // What has already arrived is read before the idle connections are closed, so no request is cut off unseen.
-    await nextTurn();
-    await nextTurn();
-    await new Promise<void>((resolve) => this.server.close(() => resolve()));
+    await drainServer(this.server);
   }
 
   private async answer(req: IncomingMessage, res: ServerResponse): Promise<void> {
@@ -143,7 +140,7 @@ export class ModelHttp {
       );
       return selectOutputs(outputs, request.outputs);
     } catch (error) {
-      failure = error instanceof Error ? error.message : String(error);
+      failure = messageOf(error);
       res.setHeader('sluice-fault', 'model');
       this.refuse(res, 500, failure);
       return undefined;

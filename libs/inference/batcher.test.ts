@@ -4,6 +4,7 @@ import pino from 'pino';
 import { setImmediate as tick } from 'node:timers/promises';
 import { expect, it } from 'vitest';
 import { ScriptedReplica, type ScriptedCall } from '../../test/support/scripted-replica.js';
+import { plainRules } from '../../test/support/virtual-lane.js';
 import { CallerPresence } from './batcher-caller.js';
 import { plainKey, type BatchAnswer, type BatchRequest } from './batcher-request.js';
 import { Batcher, type BatcherSettings } from './batcher.js';
@@ -41,17 +42,6 @@ function asking(values: number[], more: Partial<BatchRequest> = {}): BatchReques
   };
 }
 
-const rules: SchedulingRules = {
-  maxRows: 8,
-  preferredRows: undefined,
-  maxDelayMs: 0,
-  priorityLevels: 1,
-  defaultPriority: 1,
-  maxRequests: 2_048,
-  defaultTimeoutMs: 60_000,
-  longestTimeoutMs: 60_000,
-};
-
 async function bench(
   replicas: ScriptedReplica[],
   { rules: own, ...settings }: Partial<Omit<BatcherSettings, 'rules'>> & { rules?: Partial<SchedulingRules> } = {},
@@ -67,7 +57,7 @@ async function bench(
   });
   const batcher = new Batcher({
     version: '1',
-    rules: { ...rules, ...own },
+    rules: { ...plainRules, ...own },
     pool,
     clock: systemClock,
     log,

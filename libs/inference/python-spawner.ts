@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
-import { gibibytes } from '#libs/kernel';
+import { gibibytes, messageOf } from '#libs/kernel';
 import type { ReplicaRuntime } from '#libs/store';
 import { type PythonEnvironments, type PythonFramework } from './python-environment.js';
 import {
@@ -111,7 +111,7 @@ class PythonServerProcess implements ReplicaProcess {
       this.start(interpreter);
     } catch (error) {
       if (this.giveUp.signal.aborted) return this.end('was stopped while its Python environment was made');
-      this.end(error instanceof Error ? error.message : String(error));
+      this.end(messageOf(error));
     }
   }
 

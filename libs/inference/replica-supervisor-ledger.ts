@@ -1,3 +1,4 @@
+import { messageOf } from '#libs/kernel';
 import type { Manifest } from './manifest.js';
 import type { Database, ReplicaCause, ReplicaRuntime, ReplicaState } from '#libs/store';
 
@@ -97,9 +98,7 @@ export class ReplicaLedger {
       try {
         await this.upsert(row!);
       } catch (error) {
-        this.onProblem(
-          `the row of replica ${row!.id} was not written: ${error instanceof Error ? error.message : String(error)}`,
-        );
+        this.onProblem(`the row of replica ${row!.id} was not written: ${messageOf(error)}`);
         return this.retryLater();
       }
       // A newer state may have come in meanwhile; it stays for the next round.

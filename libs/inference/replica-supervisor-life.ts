@@ -1,6 +1,6 @@
 import { rm } from 'node:fs/promises';
 import { setTimeout as pause } from 'node:timers/promises';
-import { mebibytes } from '#libs/kernel';
+import { mebibytes, messageOf } from '#libs/kernel';
 import type { ReplicaCause, ReplicaState } from '#libs/store';
 import type { ReplicaLedger } from './replica-supervisor-ledger.js';
 import {
@@ -219,7 +219,7 @@ function spawnSafely(spawn: SpawnReplica, launch: ReplicaLaunch): ReplicaProcess
   try {
     return spawn(launch);
   } catch (error) {
-    const reason = `could not be started: ${error instanceof Error ? error.message : String(error)}`;
+    const reason = `could not be started: ${messageOf(error)}`;
     const nothing = (): void => undefined;
     return {
       pid: undefined,

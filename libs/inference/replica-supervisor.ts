@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { readdir, rm } from 'node:fs/promises';
 import path from 'node:path';
-import { minutes, secondsToMs, sluiceError } from '#libs/kernel';
+import { messageOf, minutes, secondsToMs, sluiceError } from '#libs/kernel';
 import { openPrivateFolder } from '#libs/platform';
 import type { Change, Database } from '#libs/store';
 import {
@@ -154,9 +154,7 @@ export class ReplicaSupervisor implements AsyncDisposable {
       wanted = await this.readWanted();
       draining = await this.ledger.draining(this.settings.host);
     } catch (error) {
-      this.settings.onProblem?.(
-        `the wanted replicas cannot be read: ${error instanceof Error ? error.message : String(error)}`,
-      );
+      this.settings.onProblem?.(`the wanted replicas cannot be read: ${messageOf(error)}`);
       if (!this.isStopping) this.retryTimer = setTimeout(() => void this.reconcile(), databaseRetryMs);
       return;
     }

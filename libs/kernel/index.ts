@@ -11,6 +11,7 @@ export {
   mergeLatencyCounts,
   type LatencyCounts,
 } from './latency-histogram.js';
+export { messageOf } from './failure-message.js';
 export { isName, isVersion, namePattern, versionPattern } from './names.js';
 export { isSluiceError, SluiceError, sluiceError, type ErrorDetail } from './sluice-error.js';
 export { nextState, type TransitionTable } from './state-machine.js';

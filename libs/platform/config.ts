@@ -1,4 +1,4 @@
-import { days, mebibytes, sluiceError } from '#libs/kernel';
+import { days, gibibytes, mebibytes, sluiceError } from '#libs/kernel';
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -47,6 +47,8 @@ export interface SluiceConfig {
   socketFolder: string;
   spoolFolder: string;
   bodyLimitBytes: number;
+  /** Most bytes of one model version, unpacked. */
+  artifactLimitBytes: number;
   /** After so long without an event a stream says that it lives; 0: never. */
   streamHeartbeatSeconds: number;
   replicas: ReplicaTimes;
@@ -113,6 +115,7 @@ const settings = z.object({
   SLUICE_REPLICA_RUN_LIMIT_SECONDS: wholeSeconds(120),
   SLUICE_REPLICA_DRAIN_SECONDS: wholeSeconds(30),
   SLUICE_BODY_LIMIT_BYTES: z.coerce.number().int().min(1_024).default(mebibytes(16)),
+  SLUICE_ARTIFACT_LIMIT_BYTES: z.coerce.number().int().min(mebibytes(1)).default(gibibytes(64)),
   SLUICE_STREAM_HEARTBEAT_SECONDS: z.coerce.number().min(0).max(3_600).default(10),
 });
 
@@ -161,6 +164,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): S
     ),
     spoolFolder: join(home, 'spool'),
     bodyLimitBytes: value.SLUICE_BODY_LIMIT_BYTES,
+    artifactLimitBytes: value.SLUICE_ARTIFACT_LIMIT_BYTES,
     streamHeartbeatSeconds: value.SLUICE_STREAM_HEARTBEAT_SECONDS,
     replicas: {
       startDeadlineSeconds: value.SLUICE_REPLICA_START_SECONDS,

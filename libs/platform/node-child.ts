@@ -1,7 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, openSync, renameSync, statSync } from 'node:fs';
-import { mebibytes } from '#libs/kernel';
+import { mebibytes, messageOf } from '#libs/kernel';
 
 export interface NodeChildSettings {
   name: string;
@@ -105,7 +105,7 @@ export class NodeChild {
     } catch (error) {
       // No handle for its log, or no memory: that may pass.
       this.child = undefined;
-      this.ended(undefined, error instanceof Error ? error.message : String(error));
+      this.ended(undefined, messageOf(error));
     }
   }
 }

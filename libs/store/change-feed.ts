@@ -1,4 +1,5 @@
 import pg from 'pg';
+import { messageOf } from '#libs/kernel';
 
 /** One committed change: which table, and the key of the row (`model/version`, a name, or an id). */
 export interface Change {
@@ -75,7 +76,7 @@ export class ChangeFeed implements AsyncDisposable {
       await client.connect();
       await client.query('LISTEN sluice_changed');
     } catch (error) {
-      lost(error instanceof Error ? error.message : String(error));
+      lost(messageOf(error));
       return;
     }
     if (this.client !== client) return;

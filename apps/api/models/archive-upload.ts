@@ -5,7 +5,7 @@ import { pipeline, Readable } from 'node:stream';
 import { mediaType } from '../http/problem.js';
 
 /** Packed; the artifact store has limits of its own for what is in it. */
-const formFileLimitBytes = gibibytes(2);
+const formFileLimitBytes = gibibytes(64);
 
 /** Hands the request's archive to `use` as a stream, whether it is the raw body or a file of a form. */
 export async function withArchive<T>(req: FastifyRequest, use: (archive: Readable) => Promise<T>): Promise<T> {

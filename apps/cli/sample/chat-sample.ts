@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { minutes, secondsToMs } from '#libs/kernel';
+import { messageOf, minutes, secondsToMs } from '#libs/kernel';
 import { fetchSmolLm2, loadConfig, smolLm2 } from '#libs/platform';
 import { Progress } from '../start/progress.js';
 
@@ -27,7 +27,7 @@ export async function offerChat(env: NodeJS.ProcessEnv): Promise<void> {
     await progress.step('ready', 'loading the model', () => waitUntilReady(api));
     progress.line(`\n${invitation(api)}`);
   } catch (error) {
-    process.stderr.write(`\nthe sample could not be set up: ${reasonOf(error)}\n`);
+    process.stderr.write(`\nthe sample could not be set up: ${messageOf(error)}\n`);
     process.exitCode = 1;
   }
 }
@@ -116,7 +116,3 @@ const invitation = ({ base, home }: RunningApi): string => `Ask it:
 
 const detailOf = ({ detail, ...rest }: Record<string, unknown>): string =>
   typeof detail === 'string' ? detail : JSON.stringify(rest);
-
-function reasonOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
-}

@@ -3,6 +3,7 @@ import { createReadStream } from 'node:fs';
 import { open, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { pipeline } from 'node:stream/promises';
+import { messageOf } from '#libs/kernel';
 import { languageSignatures } from '../../language-signature.js';
 import type { Manifest } from '../../manifest.js';
 
@@ -102,5 +103,3 @@ async function sha256Of(file: string): Promise<string> {
   }
   return hash.digest('hex');
 }
-
-export const messageOf = (failure: unknown): string => (failure instanceof Error ? failure.message : String(failure));

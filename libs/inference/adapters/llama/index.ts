@@ -14,4 +14,5 @@ export { type InferRequest, parseInferRequest } from '../../oip-infer-request.js
 export { selectOutputs } from '../../oip-requested-outputs.js';
 export { renderInferResponse } from '../../oip-infer-response.js';
 export type { Tensor } from '../../tensor.js';
+export { drainServer, exitCodes, failProcess, onProcessEnd, tellParent } from '../../serving-process.js';
 export { listenOnSocket } from '../../unix-socket.js';

@@ -10,14 +10,14 @@ import {
   getLlama,
   resolveChatWrapper,
 } from 'node-llama-cpp';
-import { gibibytes } from '#libs/kernel';
+import { gibibytes, messageOf } from '#libs/kernel';
 import type { Manifest } from '../../manifest.js';
 import { Answer, type AnswerSettings } from './answer.js';
 import { type ChatMessage, type ChatPrompt, chatPrompt } from './chat-prompt.js';
 import { Embedder } from './embedder.js';
 import type { Generation } from './generation.js';
 import { type EngineLoad, GenerationEngine } from './generation-engine.js';
-import { LanguageLoadFailure, messageOf, openGgufFolder } from './gguf-folder.js';
+import { LanguageLoadFailure, openGgufFolder } from './gguf-folder.js';
 import { addonOf } from './llama-addon.js';
 import type { Sampling } from './sampling.js';
 import { type CallableTool, type ToolSyntax, toolSyntaxOf } from './tool-syntax.js';

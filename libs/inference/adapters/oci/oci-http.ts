@@ -17,7 +17,7 @@ const mostRedirects = 5;
 /** GET requests to registries and to the stores that they redirect to. A credential never leaves the origin it is for. */
 export class OciHttp implements AsyncDisposable {
   private readonly agent = new Agent({
-    connect: { timeout: secondsToMs(connectSeconds), lookup: guardedLookup as never },
+    connect: { timeout: secondsToMs(connectSeconds), lookup: guardedLookup },
     headersTimeout: secondsToMs(silenceSeconds),
     bodyTimeout: secondsToMs(silenceSeconds),
     connections: 8,

@@ -1,5 +1,6 @@
 import type { ReplicaRuntime } from '#libs/store';
 import ort from 'onnxruntime-node';
+import { messageOf } from '#libs/kernel';
 import type { Manifest } from '../../manifest.js';
 import { ModelLoadFailure } from './model-folder.js';
 
@@ -86,5 +87,3 @@ const identityGraph = Buffer.from(
   'CAc6NwoQCgF4EgF5IghJZGVudGl0eRIBaVoPCgF4EgoKCAgBEgQKAggBYg8KAXkSCgoICAESBAoCCAFCBAoAEA0=',
   'base64',
 );
-
-const messageOf = (failure: unknown): string => (failure instanceof Error ? failure.message : String(failure));

@@ -5,6 +5,7 @@ export { type InferRequest, parseInferRequest } from '../../oip-infer-request.js
 export { renderInferResponse } from '../../oip-infer-response.js';
 export { selectOutputs } from '../../oip-requested-outputs.js';
 export { rowCountOf } from '../../tensor.js';
+export { drainServer, exitCodes, failProcess, onProcessEnd, tellParent } from '../../serving-process.js';
 export { listenOnSocket } from '../../unix-socket.js';
 export { ModelLoadFailure } from './model-folder.js';
 export { OnnxModel, type OnnxModelSettings } from './onnx-model.js';

@@ -3,6 +3,7 @@ import { createReadStream } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { pipeline } from 'node:stream/promises';
+import { messageOf } from '#libs/kernel';
 import { datatypes } from '../../datatype.js';
 import type { Manifest } from '../../manifest.js';
 
@@ -84,5 +85,3 @@ async function sha256Of(file: string): Promise<string> {
   }
   return hash.digest('hex');
 }
-
-const messageOf = (failure: unknown): string => (failure instanceof Error ? failure.message : String(failure));

@@ -1,4 +1,4 @@
-import { isSluiceError } from '#libs/kernel';
+import { isSluiceError, messageOf } from '#libs/kernel';
 import type { ReplicaRuntime } from '#libs/store';
 import ort from 'onnxruntime-node';
 import type { Manifest } from '../../manifest.js';
@@ -134,5 +134,3 @@ function nestingOf(values: readonly unknown[], rank: number): number[] {
   }
   return sizes;
 }
-
-const messageOf = (failure: unknown): string => (failure instanceof Error ? failure.message : String(failure));
