@@ -224,7 +224,7 @@ async function readModel(files: LayoutFiles): Promise<MlflowModel> {
 
 /** @throws Error whose message says what is wrong with it */
 function yamlIn(source: string): unknown {
-  // The library would find a key that stands twice by comparing each with all others, which takes minutes for many.
+  // The library would find a key that stands twice by comparing each with all others, which takes many seconds for many keys.
   const document = parseDocument(source, { merge: false, uniqueKeys: false, schema: 'core', logLevel: 'error' });
   const [error] = document.errors;
   if (error !== undefined) throw error;

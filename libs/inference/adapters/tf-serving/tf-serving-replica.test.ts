@@ -115,6 +115,7 @@ it.each<[string, TensorSpec[], 'columns' | 'rows', unknown]>([
 
 it.each<[string, TensorSpec[], string]>([
   ['<html>', [spec('y', 'FP32')], 'not valid JSON'],
+  ['{"outputs": what others sent}', [spec('y', 'FP32')], 'read: it is not valid JSON'],
   ['null', [spec('y', 'FP32')], 'the answer has no outputs'],
   ['{"predictions":[1]}', [spec('y', 'FP32')], 'the answer has no outputs'],
   ['{"outputs":[[1,2],[3]]}', [spec('y', 'FP32')], 'output y is nested unevenly'],
