@@ -10,6 +10,7 @@ const endpoint = 'bench-chat';
 const path = '/v1/chat/completions';
 const streams = 256;
 const tokenEveryMs = 50;
+const warmUpTokens = 40;
 
 export type GatewayTarget = Pick<LoadRun, 'url' | 'headers'> & { body: string };
 
@@ -72,7 +73,7 @@ async function compare(
 
 async function compareStreams(direct: GatewayTarget, through: GatewayTarget, { isShort }: BenchOptions): Promise<void> {
   const tokens = isShort ? 60 : 200;
-  const run = (target: GatewayTarget): Promise<StreamResult> => {
+  const run = (target: GatewayTarget, tokens: number): Promise<StreamResult> => {
     const asked = JSON.parse(target.body) as object;
     const metadata = { tokens: String(tokens), every_ms: String(tokenEveryMs) };
     const body = JSON.stringify({ ...asked, stream: true, metadata });
@@ -84,7 +85,9 @@ async function compareStreams(direct: GatewayTarget, through: GatewayTarget, { i
     ['direct', direct],
     ['Sluice', through],
   ] as const) {
-    const result = await run(target);
+    // The first streams of a process are compiled while they run.
+    await run(target, warmUpTokens);
+    const result = await run(target, tokens);
     results.push(result);
     const { firstTokenMs: first, lagMs: lag, lostTokens, failures } = result;
     say(
