@@ -175,6 +175,8 @@ describe('clients that behave badly', () => {
       const socket = await request(long);
       socket.pause();
       const closed = once(socket, 'close');
+      // Begun first: before that the sequences are free as well.
+      await expect.poll(() => server.stats(), { timeout: 20_000, interval: 5 }).toMatchObject({ free_sequences: 0 });
       // Held back, then cut off: what it had not read was never more than the buffers hold.
       await freed(longWaitMs);
       socket.resume();
