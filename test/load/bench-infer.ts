@@ -1,9 +1,10 @@
 import { execFile, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { promisify } from 'node:util';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { SluiceInstance } from '../support/sluice-instance.ts';
-import { binaryRequest, jsonRequest, offerModel, shapeOf, type BenchModel } from './bench-models.ts';
+import { binaryRequest, inputWidth, jsonRequest, modelFolder, offerModel, shapeOf, type BenchModel } from './bench-models.ts';
 import type { BenchOptions } from './bench-options.ts';
 import { count, median, say, sayRate, summaryOf } from './bench-report.ts';
 import { load, type LoadResult } from './load-client.ts';
@@ -26,8 +27,11 @@ export async function benchInfer(sluice: SluiceInstance, options: BenchOptions):
 
 async function benchModel(sluice: SluiceInstance, model: BenchModel, options: BenchOptions): Promise<void> {
   const { rounds, secondsPerRound: seconds } = options;
-  const bare = fork(here('./bare-fastify.mjs'));
-  const [{ port }] = (await once(bare, 'message')) as [{ port: number }];
+  const bare = await startRoute('./bare-fastify.mjs');
+  const plain = await startRoute('./bare-batching.mjs', [
+    join(await modelFolder(model), 'model.onnx'),
+    String(inputWidth[model]),
+  ]);
   const body = jsonRequest(model);
   const binary = binaryRequest(model);
   const key = { authorization: `Bearer ${await sluice.adminKey()}` };
@@ -42,29 +46,40 @@ async function benchModel(sluice: SluiceInstance, model: BenchModel, options: Be
     },
     body: binary.body,
   };
-  const bareRoute = { url: `http://127.0.0.1:${port}/v2/models/dense/infer`, headers: jsonHeaders, body };
+  const bareRoute = { url: bare.url, headers: jsonHeaders, body };
+  const plainRoute = { ...bareRoute, url: plain.url };
   for (const warm of [json, inBinary]) await load({ ...warm, connections, seconds });
-  await load({ ...bareRoute, connections, seconds: 1 });
+  for (const warm of [bareRoute, plainRoute]) await load({ ...warm, connections, seconds: 1 });
 
   // In turn, so that a slow minute of the machine slows all of them.
-  const [yardsticks, jsons, binaries]: LoadResult[][] = [[], [], []];
+  const [yardsticks, plains, jsons, binaries]: LoadResult[][] = [[], [], [], []];
   for (let round = 0; round < rounds; round += 1) {
     yardsticks!.push(await load({ ...bareRoute, connections, seconds }));
+    plains!.push(await load({ ...plainRoute, connections, seconds }));
     jsons!.push(await load({ ...json, connections, seconds }));
     binaries!.push(await load({ ...inBinary, connections, seconds }));
   }
   const delay = await eventLoopDelay(sluice);
   const single = await load({ ...json, connections: 1, seconds });
-  bare.disconnect();
+  bare.stop();
+  plain.stop();
 
   say(`\ninfer, ${model} ${shapeOf[model]}, ${connections} connections, median of ${rounds} rounds of ${seconds} s`);
   sayRate('Sluice, JSON', summaryOf(jsons!));
   sayRate('Sluice, binary tensors', summaryOf(binaries!));
   sayRate('bare Fastify, same JSON', summaryOf(yardsticks!));
+  sayRate('bare Fastify, batching worker', summaryOf(plains!));
   sayRate('Sluice, JSON, one connection', single);
   sayRatio('JSON to bare Fastify', jsons!, yardsticks!);
+  sayRatio('JSON to batching worker', jsons!, plains!);
   sayRatio('binary to JSON', binaries!, jsons!);
   say(`  ${'event loop of the API, p99'.padEnd(30)} ${(delay * 1_000).toFixed(1).padStart(8)} ms late`);
+}
+
+async function startRoute(script: string, args: string[] = []): Promise<{ url: string; stop: () => void }> {
+  const child = fork(here(script), args);
+  const [{ port }] = (await once(child, 'message')) as [{ port: number }];
+  return { url: `http://127.0.0.1:${port}/v2/models/dense/infer`, stop: () => child.disconnect() };
 }
 
 /** 99th percentile over the last whole ten seconds, in seconds, as the API itself sees it. */
