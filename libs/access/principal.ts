@@ -18,7 +18,7 @@ export const isRole = (text: string): text is Role => (roles as readonly string[
 
 /** The tenant and the project that are there from the start. Whoever runs the platform belongs to this tenant. */
 export const defaultTenantId = '00000000-0000-4000-8000-000000000001';
-export const defaultProjectId = defaultTenantId;
+export const defaultProjectId = '00000000-0000-4000-8000-000000000001';
 
 /** Who calls: by an API key, or by a person's token. It never holds anything of the secret itself. */
 export interface Principal {
