@@ -169,7 +169,7 @@ async function serve(
       tracer,
     }),
   );
-  const metrics = new LanguageMetrics(telemetry.meter);
+  const metrics = new LanguageMetrics(telemetry.meter, telemetry.histograms);
   const language = stack.use(new LanguageService({ inference, recorder, log, tracer, metrics }));
   registerInferenceMetrics(telemetry.meter, { service: inference, counters, recorder, spool, state });
   return { inference, language };
