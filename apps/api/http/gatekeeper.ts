@@ -99,18 +99,23 @@ export function whenAdmitted(
   } catch (failure) {
     return done(failure as Error);
   }
-  if (principal instanceof Promise) {
-    principal.then(
-      (known) => {
-        use(known);
-        done();
-      },
-      (failure: unknown) => done(failure as Error),
-    );
-    return;
-  }
+  if (principal instanceof Promise) return void afterwards(principal, use, done);
   use(principal);
   done();
+}
+
+async function afterwards(
+  admitting: Promise<Principal>,
+  use: (principal: Principal) => void,
+  done: (failure?: Error) => void,
+): Promise<void> {
+  let refusal: Error | undefined;
+  try {
+    use(await admitting);
+  } catch (failure) {
+    refusal = failure as Error;
+  }
+  done(refusal);
 }
 
 /** The password of HTTP Basic, as the bearer key that it is. */
