@@ -24,6 +24,8 @@ export const errorTable = {
   SLU_ACCESS_FORBIDDEN: { status: 403, text: 'this key may not {action}' },
   SLU_ACCESS_KEY_UNKNOWN: { status: 404, text: 'there is no API key {id}' },
 
+  SLU_AUDIT_HOLD_UNKNOWN: { status: 404, text: 'there is no legal hold {id} in force' },
+
   SLU_ARTIFACT_UNREADABLE: { status: 400, text: 'the artifact cannot be read: {problem}' },
   SLU_ARTIFACT_REFUSED: { status: 422, text: 'the artifact is refused: {problem}' },
   SLU_ARTIFACT_TOO_LARGE: { status: 413, text: 'the artifact is larger than allowed: {problem}' },
