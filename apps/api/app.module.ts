@@ -1,4 +1,5 @@
 import { ApiKeys } from '#libs/access';
+import { Auditing } from '#libs/audit';
 import { Rollouts } from '#libs/control';
 import {
   Endpoints,
@@ -11,6 +12,8 @@ import {
   SigningKeys,
 } from '#libs/inference';
 import { Module, type DynamicModule } from '@nestjs/common';
+import { AuditController } from './audit/audit.controller.js';
+import { HoldsController } from './audit/holds.controller.js';
 import { EndpointsController } from './endpoints/endpoints.controller.js';
 import { PoliciesController } from './endpoints/policies.controller.js';
 import { KeysController } from './keys/keys.controller.js';
@@ -35,6 +38,7 @@ export interface ManagementParts {
   rollouts: Rollouts;
   quarantine: QuarantineLedger;
   apiKeys: ApiKeys;
+  auditing: Auditing;
   reference: Reference;
 }
 
@@ -51,6 +55,8 @@ export interface ManagementParts {
     KeysController,
     ReplicasController,
     QuarantineController,
+    AuditController,
+    HoldsController,
     ReferenceController,
   ],
 })
@@ -71,6 +77,7 @@ export function appModule(parts: ManagementParts): DynamicModule {
       { provide: Rollouts, useValue: parts.rollouts },
       { provide: QuarantineLedger, useValue: parts.quarantine },
       { provide: ApiKeys, useValue: parts.apiKeys },
+      { provide: Auditing, useValue: parts.auditing },
       { provide: Reference, useValue: parts.reference },
     ],
   };

@@ -31,6 +31,9 @@ export const permitTable = {
   'metrics.read': operators,
   'reference.read': everyone,
   'key.manage': admins,
+  'audit.read': admins,
+  'audit.export': admins,
+  'audit.hold': admins,
 } as const satisfies Record<string, readonly Role[]>;
 
 export type Action = keyof typeof permitTable;
