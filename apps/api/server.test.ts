@@ -36,8 +36,14 @@ describe('every route', () => {
   it('is there, as the contract has it', async () => {
     const routes = (await documented()).map(({ method, url }) => `${method} ${url}`).sort();
     expect(routes).toEqual([
+      'DELETE /api/audit/holds/nobody',
       'DELETE /api/keys/nobody',
       'DELETE /api/quarantine/nobody',
+      'GET /api/audit',
+      'GET /api/audit/export',
+      'GET /api/audit/holds',
+      'GET /api/audit/key',
+      'GET /api/audit/verify',
       'GET /api/endpoints',
       'GET /api/endpoints/nobody',
       'GET /api/endpoints/nobody/history',
@@ -59,6 +65,7 @@ describe('every route', () => {
       'GET /docs/start.js',
       'GET /metrics',
       'GET /openapi.json',
+      'POST /api/audit/holds',
       'POST /api/endpoints',
       'POST /api/endpoints/nobody/policy/overrides',
       'POST /api/endpoints/nobody/rollback',

@@ -109,6 +109,9 @@ function keySet(masterKey: Buffer): KeySet {
 }
 
 const digestOf = (key: KeyObject): string =>
-  createHash('sha256').update(key.export({ format: 'der', type: 'spki' })).digest('hex').slice(0, keyIdLength);
+  createHash('sha256')
+    .update(key.export({ format: 'der', type: 'spki' }))
+    .digest('hex')
+    .slice(0, keyIdLength);
 
 const isEqual = (one: Buffer, other: Buffer): boolean => one.length === other.length && timingSafeEqual(one, other);

@@ -39,9 +39,7 @@ describe('the chain', () => {
   it('binds RFC 8785 JSON of the event, its place and the hash before it', () => {
     const stored = storedEvent({ ...event('a:1'), detail: { z: 1e21, ä: 'ü', a: null } }, new Date());
     const text = linkText(chainStart, 7, canonicalEvent(stored));
-    expect(text).toBe(
-      canonicalText({ event: stored, position: 1, previous: chainStart.hash.toString('hex'), seq: 7 }),
-    );
+    expect(text).toBe(canonicalText({ event: stored, position: 1, previous: chainStart.hash.toString('hex'), seq: 7 }));
   });
 
   it('takes a row that commits after later ones, and leaves no hole where one was rolled back', async () => {
@@ -80,7 +78,9 @@ describe('the chain', () => {
   });
 
   it('keeps a text that PostgreSQL would change well-formed before it is sealed', async () => {
-    await db.database.run((tx) => appendAudit(tx, { ...event('a:\ud800'), detail: { text: '\udfff', not: Number.NaN } }));
+    await db.database.run((tx) =>
+      appendAudit(tx, { ...event('a:\ud800'), detail: { text: '\udfff', not: Number.NaN } }),
+    );
     await chainer.flush();
     expect(await linked()).toEqual(['a:\ufffd']);
   });

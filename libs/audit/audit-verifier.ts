@@ -132,7 +132,8 @@ export class AuditVerifier {
       [unlinkedSeconds, shownUnlinked],
     );
     for (const { seq, sealed } of rows) {
-      if (sealed) check.find('row-unlinked', null, `the event ${seq} has no place in the chain, or its seal is not valid`);
+      if (sealed)
+        check.find('row-unlinked', null, `the event ${seq} has no place in the chain, or its seal is not valid`);
       else check.find('row-foreign', null, `the event ${seq} was not written by Sluice`);
     }
   }

@@ -113,5 +113,11 @@ export function checkpointPlace(config: SluiceConfig): CheckpointPlace {
   const { auditCheckpoints, auditRetentionDays: lockDays, s3Endpoint: endpoint, s3Region: region } = config;
   const inBucket = /^s3:\/\/([^/]+)(?:\/(.*))?$/.exec(auditCheckpoints);
   if (inBucket?.[1] === undefined) return new FolderPlace(auditCheckpoints);
-  return new S3Place({ bucket: inBucket[1], prefix: (inBucket[2] ?? '').replace(/\/+$/, ''), lockDays, endpoint, region });
+  return new S3Place({
+    bucket: inBucket[1],
+    prefix: (inBucket[2] ?? '').replace(/\/+$/, ''),
+    lockDays,
+    endpoint,
+    region,
+  });
 }

@@ -69,7 +69,8 @@ export class ChainCheck {
     if (known === head) return;
     const publicKey = this.settings.publicKeys.get(checkpoint.keyId);
     if (publicKey === undefined || !isSigned(checkpoint, publicKey)) {
-      const why = publicKey === undefined ? `is signed by the unknown key ${checkpoint.keyId}` : 'has a wrong signature';
+      const why =
+        publicKey === undefined ? `is signed by the unknown key ${checkpoint.keyId}` : 'has a wrong signature';
       return this.find('checkpoint-forged', count, `the checkpoint of ${checkpoint.at} ${why}`);
     }
     if (known !== undefined)
@@ -147,7 +148,12 @@ export class ChainCheck {
     if (isMac) return;
     const isKnown = this.settings.keys?.publicKeyOf(link.keyId) !== undefined;
     if (isKnown) this.find('mac-wrong', position, `row ${position} was linked by somebody without the key`);
-    else this.find('key-unknown', position, `row ${position} was linked with the key ${link.keyId}, which is not known here`);
+    else
+      this.find(
+        'key-unknown',
+        position,
+        `row ${position} was linked with the key ${link.keyId}, which is not known here`,
+      );
   }
 
   private compare(position: number, hash: Buffer): void {

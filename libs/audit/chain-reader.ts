@@ -21,7 +21,11 @@ interface LinkRow extends StoredEvent {
 const rowsPerPage = 250;
 
 /** All parts of the chain after a position, in order, a page at a time and without holding a snapshot. */
-export async function* chainParts(database: Database, after = 0, upTo = Number.MAX_SAFE_INTEGER): AsyncIterable<ChainPart> {
+export async function* chainParts(
+  database: Database,
+  after = 0,
+  upTo = Number.MAX_SAFE_INTEGER,
+): AsyncIterable<ChainPart> {
   let position = after;
   for (;;) {
     const page = await database.read((tx) => pageAfter(tx, position, upTo));

@@ -183,7 +183,8 @@ export class Chainer implements AsyncDisposable {
     const { position, hash } = this.seen;
     if (position > 0 && this.cutBack === undefined) {
       if (head.position < position) this.cutBack = `the chain had ${position} rows and now ends at ${head.position}`;
-      else if (remembered !== undefined && !remembered.equals(hash)) this.cutBack = `row ${position} is another one now`;
+      else if (remembered !== undefined && !remembered.equals(hash))
+        this.cutBack = `row ${position} is another one now`;
       if (this.cutBack !== undefined) this.settings.log.fatal({ problem: this.cutBack }, 'the audit chain was changed');
     }
   }

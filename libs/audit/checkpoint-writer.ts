@@ -110,7 +110,12 @@ export class CheckpointWriter implements AsyncDisposable {
     if (this.isFailing) return;
     this.isFailing = true;
     // The trail itself says since when nobody vouches for it; where the database is what is away, the log alone does.
-    const event = { actor: 'system', action: 'audit.checkpoint', resource: 'audit:checkpoints', outcome: 'failed' } as const;
+    const event = {
+      actor: 'system',
+      action: 'audit.checkpoint',
+      resource: 'audit:checkpoints',
+      outcome: 'failed',
+    } as const;
     database.run((tx) => appendAudit(tx, event)).catch(() => undefined);
   }
 }

@@ -67,7 +67,8 @@ export async function verifyOffline(sources: OfflineSources): Promise<OfflineVer
   const check = new ChainCheck({ publicKeys });
   const endKey = end === undefined ? undefined : publicKeys.get(end.keyId);
   const isEndGenuine = end !== undefined && endKey !== undefined && isSigned(end, endKey);
-  if (end === undefined) check.find('export-incomplete', null, 'the export has no end: it was cut, or did not come whole');
+  if (end === undefined)
+    check.find('export-incomplete', null, 'the export has no end: it was cut, or did not come whole');
   let later = 0;
   for await (const text of sources.checkpoints()) {
     const parsed = checkpointSchema.safeParse(parsedJson(text));
