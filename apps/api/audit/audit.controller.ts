@@ -1,5 +1,7 @@
 import { appendAudit, Auditing, readAudit, type AuditRow, type KeyChange, type Verification } from '#libs/audit';
-import { Controller, Get, Inject, Query, StreamableFile } from '@nestjs/common';
+import { scopeOf, type Principal } from '#libs/access';
+import { Controller, Get, Inject, Query, Req, StreamableFile } from '@nestjs/common';
+import type { FastifyRequest } from 'fastify';
 import { Readable } from 'node:stream';
 import { ByCaller, type Caller } from '../http/caller.js';
 import { Operation } from '../http/operation.js';
@@ -32,13 +34,16 @@ export class AuditController {
   async list(
     @Query({ schema: auditQuerySchema }) query: AuditQuery,
     @ByCaller() caller: Caller,
+    @Req() { principal }: FastifyRequest,
   ): Promise<{ rows: AuditRow[]; next: string | null }> {
     const { limit = defaultLimit, cursor, from, until, ...filter } = query;
     return this.auditing.database.run(async (tx) => {
-      const wanted = { ...filter, ...(from && { from: new Date(from) }), ...(until && { until: new Date(until) }) };
+      const period = { ...(from && { from: new Date(from) }), ...(until && { until: new Date(until) }) };
+      const wanted = { ...filter, ...period, ...withinReach(principal) };
       const rows = await readAudit(tx, wanted, limit, cursor);
       await appendAudit(tx, {
         ...caller,
+        tenantId: principal.tenantId,
         action: 'audit.read',
         resource: 'audit:rows',
         outcome: 'done',
@@ -51,7 +56,7 @@ export class AuditController {
 
   @Get('/verify')
   @Operation({
-    permit: 'audit.read',
+    permit: 'audit.verify',
     tag,
     summary: 'Verify the chain against the master key and the checkpoints of the second place',
     query: verifyQuerySchema,
@@ -67,7 +72,7 @@ export class AuditController {
 
   @Get('/export')
   @Operation({
-    permit: 'audit.export',
+    permit: 'audit.verify',
     tag,
     summary: 'Export the whole chain with a signed end, for verifying it elsewhere',
     answers: { 200: { description: 'a JSON object per line', contentType: 'application/x-ndjson' } },
@@ -82,7 +87,7 @@ export class AuditController {
 
   @Get('/key')
   @Operation({
-    permit: 'audit.read',
+    permit: 'audit.verify',
     tag,
     summary: 'Read the public key that signs checkpoints and tombstones',
     answers: { 200: { description: 'the key, and how it came after those before', schema: auditKeySchema } },
@@ -98,3 +103,7 @@ export class AuditController {
     );
   }
 }
+
+/** Of another tenant than the one that runs the platform, a reader sees the rows of that tenant, whatever was asked for. */
+const withinReach = (principal: Principal): { tenantId?: string } =>
+  scopeOf(principal, 'audit.read') === 'all' ? {} : { tenantId: principal.tenantId };

@@ -30,7 +30,7 @@ export class HoldsController {
 
   @Get()
   @Operation({
-    permit: 'audit.read',
+    permit: 'audit.verify',
     tag,
     summary: 'List legal holds, released ones too, the newest first',
     answers: { 200: { description: 'the holds', schema: holdListSchema } },

@@ -21,7 +21,7 @@ export class Gatekeeper {
     try {
       requirePermit(principal, action);
     } catch (failure) {
-      this.note(req, failure, actorOf(principal), `action:${action}`);
+      this.note(req, failure, actorOf(principal), `action:${action}`, principal.tenantId);
       throw failure;
     }
     return principal;
@@ -37,9 +37,9 @@ export class Gatekeeper {
     }
   }
 
-  private note(req: AdmittedRequest, failure: unknown, actor: string, resource: string): void {
+  private note(req: AdmittedRequest, failure: unknown, actor: string, resource: string, tenantId?: string): void {
     if (!isSluiceError(failure) || (failure.status !== 401 && failure.status !== 403)) return;
-    this.refusals.note({ actor, resource, code: failure.code, requestId: req.id });
+    this.refusals.note({ actor, resource, code: failure.code, requestId: req.id, tenantId });
   }
 }
 
