@@ -104,18 +104,23 @@ export class CheckpointWriter implements AsyncDisposable {
   }
 
   private alarm(err: unknown): void {
-    const { database, place, log } = this.settings;
+    const { place, log } = this.settings;
     this.failures += 1;
     log.error({ err, place: place.name, failures: this.failures }, 'ALARM: the audit checkpoint could not be written');
     if (this.isFailing) return;
     this.isFailing = true;
-    // The trail itself says since when nobody vouches for it; where the database is what is away, the log alone does.
-    const event = {
-      actor: 'system',
-      action: 'audit.checkpoint',
-      resource: 'audit:checkpoints',
-      outcome: 'failed',
-    } as const;
-    database.run((tx) => appendAudit(tx, event)).catch(() => undefined);
+    // The trail itself says since when nobody vouches for it.
+    void this.recordFailure();
+  }
+
+  private async recordFailure(): Promise<void> {
+    const resource = 'audit:checkpoints';
+    try {
+      await this.settings.database.run((tx) =>
+        appendAudit(tx, { actor: 'system', action: 'audit.checkpoint', resource, outcome: 'failed' }),
+      );
+    } catch {
+      // Where the database is what is away, the log alone says so.
+    }
   }
 }

@@ -1,11 +1,10 @@
-import { appendAudits, AuditKeys, sealAuditRows, type AuditEvent } from '#libs/audit';
+import { appendAudits, AuditKeys, Chainer, sealAuditRows, type AuditEvent } from '#libs/audit';
 import { createLogger, EmbeddedPostgres } from '#libs/platform';
 import { Database } from '#libs/store';
 import { randomBytes, randomUUID } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Chainer } from '../../libs/audit/chainer.ts';
 import type { BenchOptions } from './bench-options.ts';
 import { count, median, say } from './bench-report.ts';
 
@@ -54,7 +53,9 @@ async function bench(database: Database, rounds: number, seconds: number): Promi
   );
   const loss = 1 - median(chained) / median(plain);
   say(`  plain inserts of the same rows  ${count(median(plain)).padStart(8)} rows/s`);
-  say(`  appended, sealed and linked     ${count(median(chained)).padStart(8)} rows/s   (goal ${count(goalRowsPerSecond)})`);
+  say(
+    `  appended, sealed and linked     ${count(median(chained)).padStart(8)} rows/s   (goal ${count(goalRowsPerSecond)})`,
+  );
   say(`  loss ${(loss * 100).toFixed(1)} % (goal at most ${goalLoss * 100} %), rows left without a link: ${waiting}`);
 }
 

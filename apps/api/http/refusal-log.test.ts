@@ -23,7 +23,10 @@ it('cannot be used to flood the audit trail: a bounded number of rows per round,
 
 it('keeps what could not be written while PostgreSQL was away', async () => {
   await using db = await freshDatabase();
-  await using refusals = new RefusalLog({ database: db.database, log: createLogger({ service: 'test', level: 'silent' }) });
+  await using refusals = new RefusalLog({
+    database: db.database,
+    log: createLogger({ service: 'test', level: 'silent' }),
+  });
   const refusal = { actor: 'key:1', resource: 'action:infer', code: 'SLU_ACCESS_FORBIDDEN', requestId: 'r' } as const;
   refusals.note(refusal);
   await db.takeAway();
