@@ -1,5 +1,5 @@
 import canonicalize from 'canonicalize';
-import { randomBytes } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 
 /** Proof that something happened. Never payload values: ids, names and counts only. */
 export interface AuditEvent {
@@ -57,31 +57,29 @@ export function storedEvent(event: AuditEvent, now: Date): StoredEvent {
   };
 }
 
-/** RFC 8785: one text for one event, whatever the order in which its members are given. */
+/**
+ * RFC 8785: one text for one event, whatever the order in which its members are given. The members are known, so they are
+ * written in their order at once; only the detail has to be sorted.
+ */
 export function canonicalEvent(event: StoredEvent): string {
   const { id, at, actor, onBehalfOf, action, resource, purpose, outcome, requestId, tenantId, detail } = event;
-  return canonicalText({
-    id,
-    at,
-    actor,
-    onBehalfOf,
-    action,
-    resource,
-    purpose,
-    outcome,
-    requestId,
-    tenantId,
-    detail,
-  });
+  return (
+    `{"action":${json(action)},"actor":${json(actor)},"at":${json(at)},"detail":${canonicalText(detail)},"id":${json(id)},` +
+    `"onBehalfOf":${json(onBehalfOf)},"outcome":${json(outcome)},"purpose":${json(purpose)},"requestId":${json(requestId)},` +
+    `"resource":${json(resource)},"tenantId":${json(tenantId)}}`
+  );
 }
+
+const json = (value: string | null): string => JSON.stringify(value);
 
 /** RFC 8785 of what has a JSON form. */
 export function canonicalText(value: object): string {
   return canonicalize(value) ?? '';
 }
 
-// Through JSON once, as it will be stored: what has no JSON form (undefined, NaN) must not count in the seal either.
-function wellFormed(detail: NonNullable<AuditEvent['detail']>): Record<string, unknown> {
+// What has no JSON form (undefined, NaN) is stored as nothing or null, and must not count otherwise in the seal.
+function wellFormed(detail: NonNullable<AuditEvent['detail']>): Readonly<Record<string, unknown>> {
+  if (Object.values(detail).every(isPlain)) return detail;
   const entries = Object.entries(detail).map(([name, value]) => [
     name,
     typeof value === 'string' ? value.toWellFormed() : value,
@@ -89,9 +87,13 @@ function wellFormed(detail: NonNullable<AuditEvent['detail']>): Record<string, u
   return JSON.parse(JSON.stringify(Object.fromEntries(entries))) as Record<string, unknown>;
 }
 
+function isPlain(value: unknown): boolean {
+  if (typeof value === 'string') return value.isWellFormed();
+  return typeof value === 'number' ? Number.isFinite(value) : typeof value === 'boolean' || value === null;
+}
+
 /** UUID version 7 (RFC 9562): in order of time, so that the index grows at one end. */
 function timeOrderedId(now: Date): string {
-  const hex = now.getTime().toString(16).padStart(12, '0') + randomBytes(10).toString('hex');
-  const variant = ((Number.parseInt(hex[16] ?? '0', 16) & 0x3) | 0x8).toString(16);
-  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-7${hex.slice(13, 16)}-${variant}${hex.slice(17, 20)}-${hex.slice(20, 32)}`;
+  const time = now.getTime().toString(16).padStart(12, '0');
+  return `${time.slice(0, 8)}-${time.slice(8)}-7${randomUUID().slice(15)}`;
 }

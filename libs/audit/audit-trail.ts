@@ -1,6 +1,6 @@
 import { systemClock, type Clock } from '#libs/kernel';
 import type { Database, Tx } from '#libs/store';
-import { canonicalEvent, storedEvent, type AuditEvent } from './audit-event.js';
+import { canonicalEvent, storedEvent, type AuditEvent, type StoredEvent } from './audit-event.js';
 import type { AuditKeys } from './audit-keys.js';
 
 /** What a row's writer knows of it before it is committed. */
@@ -37,46 +37,18 @@ export async function appendAudits(tx: Tx, events: readonly AuditEvent[]): Promi
   if (events.length === 0) return;
   const seal = seals.get(tx.dataSource);
   const now = (seal?.clock ?? systemClock).now();
-  const parameters: unknown[] = [];
-  const places: string[] = [];
-  for (const given of events) {
-    const event = storedEvent(given, now);
-    places.push(`(${columns.map((_column, index) => `$${parameters.length + index + 1}`).join(', ')})`);
-    parameters.push(
-      event.id,
-      event.at,
-      event.actor,
-      event.onBehalfOf,
-      event.action,
-      event.resource,
-      event.purpose,
-      event.outcome,
-      event.requestId,
-      event.tenantId,
-      JSON.stringify(event.detail),
-      seal === undefined ? null : seal.keys.seal(canonicalEvent(event)),
-      seal === undefined ? null : seal.keys.id,
-    );
-  }
-  const rows = (await tx.query(
-    `INSERT INTO audit_events (${columns.join(', ')}) VALUES ${places.join(', ')} RETURNING id, xid::text AS xid`,
-    parameters,
-  )) as AppendedRow[];
-  seal?.onAppend?.(rows);
+  const rows = events.map((event) => sealed(storedEvent(event, now), seal?.keys));
+  // All rows in one parameter, which is cheaper on both sides than a parameter for each value.
+  const [made] = (await tx.query(insertRows, [JSON.stringify(rows)])) as { xid: string }[];
+  if (made !== undefined) seal?.onAppend?.(rows.map(({ id }) => ({ id, xid: made.xid })));
 }
 
-const columns = [
-  'id',
-  'at',
-  'actor',
-  'on_behalf_of',
-  'action',
-  'resource',
-  'purpose',
-  'outcome',
-  'request_id',
-  'tenant_id',
-  'detail',
-  'seal',
-  'seal_key',
-];
+const sealed = (event: StoredEvent, keys: AuditKeys | undefined): StoredEvent & { seal?: string; sealKey?: string } =>
+  keys === undefined ? event : { ...event, seal: keys.seal(canonicalEvent(event)).toString('hex'), sealKey: keys.id };
+
+const insertRows = `WITH made AS (
+    INSERT INTO audit_events (id, at, actor, on_behalf_of, action, resource, purpose, outcome, request_id, tenant_id, detail, seal, seal_key)
+    SELECT id, at, actor, "onBehalfOf", action, resource, purpose, outcome, "requestId", "tenantId", detail, decode(seal, 'hex'), "sealKey"
+    FROM json_to_recordset($1::json) AS row (id uuid, at timestamptz, actor text, "onBehalfOf" text, action text, resource text,
+      purpose text, outcome text, "requestId" text, "tenantId" text, detail jsonb, seal text, "sealKey" text))
+  SELECT pg_current_xact_id()::text AS xid`;

@@ -25,7 +25,11 @@ const get = (path: string) =>
   fetch(`http://127.0.0.1:${sluice.port}${path}`, { headers: { authorization: `Bearer ${key}` } });
 
 it('is clean from the first start on, rows of launcher, worker and API together', async () => {
-  const found = (await (await get('/api/audit/verify')).json()) as { isClean: boolean; findings: object[]; rows: number };
+  const found = (await (await get('/api/audit/verify')).json()) as {
+    isClean: boolean;
+    findings: object[];
+    rows: number;
+  };
   expect(found).toMatchObject({ isClean: true, findings: [] });
   const { rows } = (await (await get('/api/audit?limit=1000')).json()) as { rows: { action: string }[] };
   expect(rows.map(({ action }) => action)).toEqual(
@@ -53,7 +57,10 @@ it('is verified by the command line with neither database nor master key, after 
       env: { PATH: process.env['PATH'] },
     });
   expect((await verify(exported)).stdout).toMatch(/CLEAN\n$/);
-  await writeFile(exported, (await readFile(exported, 'utf8')).replace('"action":"model.register"', '"action":"model.archive"'));
+  await writeFile(
+    exported,
+    (await readFile(exported, 'utf8')).replace('"action":"model.register"', '"action":"model.archive"'),
+  );
   await expect(verify(exported)).rejects.toMatchObject({ code: 1, stdout: expect.stringMatching(/FOUND row-changed/) });
 });
 

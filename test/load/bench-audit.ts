@@ -8,9 +8,11 @@ import { join } from 'node:path';
 import type { BenchOptions } from './bench-options.ts';
 import { count, median, say } from './bench-report.ts';
 
-/** Rows of one transaction, as an act with its refusals or a batch of reads writes them. */
-const rowsPerTransaction = 10;
-const clients = 8;
+/** An act is a transaction with a row; refusals and reads come as several. */
+const rowsOfTransactions = [1, 10];
+const clients = 16;
+/** Between two looks of the chainer, as in production. */
+const pauseMs = 50;
 const goalRowsPerSecond = 5_000;
 const goalLoss = 0.25;
 
@@ -27,31 +29,34 @@ export async function benchAudit({ rounds, secondsPerRound }: BenchOptions): Pro
     });
     await database.migrate();
     await database.query(plainTable);
-    say(`audit: ${clients} clients, ${rowsPerTransaction} rows per transaction, PostgreSQL with fsync`);
-    await bench(database, rounds, secondsPerRound);
+    say(`audit: ${clients} clients, PostgreSQL with fsync on the same machine`);
+    for (const rows of rowsOfTransactions) await bench(database, rows, rounds, secondsPerRound);
   } finally {
     await postgres.stop();
     await rm(folder, { recursive: true, force: true });
   }
 }
 
-async function bench(database: Database, rounds: number, seconds: number): Promise<void> {
+async function bench(database: Database, rowsPerTransaction: number, rounds: number, seconds: number): Promise<void> {
   const keys = new AuditKeys(randomBytes(32));
   const log = createLogger({ service: 'bench', level: 'warn' });
   await sealAuditRows(database, { keys });
   const chainer = new Chainer({ database, keys, log });
   const plain: number[] = [];
   const chained: number[] = [];
-  await during(1, () => insertPlainly(database, events()));
+  const load = { rows: rowsPerTransaction, seconds };
+  const insert = (): Promise<void> => insertPlainly(database, events(rowsPerTransaction));
+  await during({ ...load, seconds: 1 }, insert);
   for (let round = 0; round < rounds; round += 1) {
-    plain.push(await during(seconds, () => insertPlainly(database, events())));
-    chained.push(await duringChained(database, chainer, seconds));
+    plain.push(await during(load, insert));
+    chained.push(await duringChained(database, chainer, load));
   }
   await chainer[Symbol.asyncDispose]();
   const [{ waiting } = { waiting: -1 }] = await database.query<{ waiting: number }>(
     `SELECT count(*)::int AS waiting FROM audit_events e WHERE NOT EXISTS (SELECT 1 FROM audit_links l WHERE l.event_seq = e.seq)`,
   );
   const loss = 1 - median(chained) / median(plain);
+  say(`  ${rowsPerTransaction} per transaction`);
   say(`  plain inserts of the same rows  ${count(median(plain)).padStart(8)} rows/s`);
   say(
     `  appended, sealed and linked     ${count(median(chained)).padStart(8)} rows/s   (goal ${count(goalRowsPerSecond)})`,
@@ -59,40 +64,46 @@ async function bench(database: Database, rounds: number, seconds: number): Promi
   say(`  loss ${(loss * 100).toFixed(1)} % (goal at most ${goalLoss * 100} %), rows left without a link: ${waiting}`);
 }
 
+interface Load {
+  /** Per transaction. */
+  rows: number;
+  seconds: number;
+}
+
 /** Rows that were linked by the end, over the time that it took until the last one was. */
-async function duringChained(database: Database, chainer: Chainer, seconds: number): Promise<number> {
+async function duringChained(database: Database, chainer: Chainer, load: Load): Promise<number> {
   const startMs = performance.now();
   const stop = new AbortController();
   const linking = (async () => {
     while (!stop.signal.aborted) {
       await chainer.flush();
-      await new Promise((resolve) => setTimeout(resolve, 50));
+      await new Promise((resolve) => setTimeout(resolve, pauseMs));
     }
   })();
-  const rate = await during(seconds, () => database.run((tx) => appendAudits(tx, events())));
+  const rate = await during(load, () => database.run((tx) => appendAudits(tx, events(load.rows))));
   stop.abort();
   await linking;
   await chainer.flush();
-  return (rate * seconds * 1_000) / (performance.now() - startMs);
+  return (rate * load.seconds * 1_000) / (performance.now() - startMs);
 }
 
 /** @returns rows per second */
-async function during(seconds: number, insert: () => Promise<void>): Promise<number> {
+async function during({ rows, seconds }: Load, insert: () => Promise<void>): Promise<number> {
   const endMs = performance.now() + seconds * 1_000;
-  let rows = 0;
+  let inserted = 0;
   await Promise.all(
     Array.from({ length: clients }, async () => {
       while (performance.now() < endMs) {
         await insert();
-        rows += rowsPerTransaction;
+        inserted += rows;
       }
     }),
   );
-  return rows / seconds;
+  return inserted / seconds;
 }
 
-const events = (): AuditEvent[] =>
-  Array.from({ length: rowsPerTransaction }, (_, at) => ({
+const events = (rows: number): AuditEvent[] =>
+  Array.from({ length: rows }, (_, at) => ({
     actor: 'key:00000000-0000-4000-8000-000000000001',
     action: 'dataset.read',
     resource: `dataset:ward-${at}`,
