@@ -91,6 +91,9 @@ export const errorTable = {
   },
   SLU_INFERENCE_REPLICA_LOST: { status: 502, text: 'the replica died twice while answering; try again' },
 
+  SLU_OUTBOUND_REFUSED: { status: 422, text: 'nothing is sent to {host}: it {problem}' },
+  SLU_OUTBOUND_FAILED: { status: 424, text: '{host} does not answer as it should: {problem}' },
+
   SLU_QUARANTINE_UNKNOWN: { status: 404, text: 'no input with digest {digest} is in quarantine' },
 
   SLU_REPLICA_UNKNOWN: { status: 404, text: 'there is no replica {id}' },
