@@ -1,4 +1,4 @@
-import { ApiKeys, KeyRing, Pepper, SecretSeal } from '#libs/access';
+import { ApiKeys, IdempotencyLedger, KeyRing, Pepper, SecretSeal } from '#libs/access';
 import { RolloutLedger, Rollouts, RolloutWorkflows, TemporalLink } from '#libs/control';
 import {
   ArtifactSources,
@@ -66,6 +66,14 @@ export async function assemble(
     }),
   );
   const apiKeys = new ApiKeys({ database, pepper, afterChange: (id) => keyRing.refresh(id) });
+  const idempotency = stack.use(
+    new IdempotencyLedger({
+      database,
+      seal,
+      masterKey,
+      onProblem: (err) => log.warn({ err }, 'idempotency keys cannot be written'),
+    }),
+  );
   const management = await manage(config, database, stack);
   const state = stack.use(new ServingState({ database, log }));
   const quarantine = stack.use(new QuarantineLedger({ database, log }));
@@ -94,6 +102,7 @@ export async function assemble(
     secretHeaders: new SecretHeaders(database, seal),
     apiKeys,
     refusals,
+    idempotency,
     keyRing,
     state,
     inference,

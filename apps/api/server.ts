@@ -1,4 +1,4 @@
-import type { KeyRing } from '#libs/access';
+import type { IdempotencyLedger, KeyRing } from '#libs/access';
 import { hours, minutes, secondsToMs } from '#libs/kernel';
 import type { Logger } from '#libs/platform';
 import { NestFactory } from '@nestjs/core';
@@ -9,6 +9,7 @@ import { randomUUID } from 'node:crypto';
 import { appModule, type ManagementParts } from './app.module.js';
 import { parseBodies } from './http/body-parsers.js';
 import { Gatekeeper } from './http/gatekeeper.js';
+import { keepAnswers } from './http/idempotency.js';
 import { ManagementSpan } from './http/management-span.js';
 import { ProblemFilter } from './http/problem-filter.js';
 import type { RefusalLog } from './http/refusal-log.js';
@@ -30,6 +31,7 @@ import { openApiDocument } from './reference/openapi.js';
 export interface ServerParts extends Omit<ManagementParts, 'reference'> {
   keyRing: Pick<KeyRing, 'authenticate'>;
   refusals: Pick<RefusalLog, 'note'>;
+  idempotency: Pick<IdempotencyLedger, 'admit'>;
   inference: OipRoutesOptions['inference'];
   language: OpenAiRoutesOptions['language'];
   state: OipRoutesOptions['state'];
@@ -63,6 +65,7 @@ export async function createServer(parts: ServerParts, settings: ServerSettings)
   const routes = new RouteBook();
   const gatekeeper = new Gatekeeper(parts.keyRing, parts.refusals);
   routes.follow(fastify);
+  keepAnswers(fastify, parts.idempotency);
   const paths = new ProtocolPaths(fastify);
   gateRequests(fastify, { gatekeeper, isDraining: parts.isDraining });
   logRequests(fastify, parts.log);

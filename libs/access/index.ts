@@ -1,5 +1,12 @@
 export { ensureAdminKey, type AdminKeySettings } from './admin-key.js';
 export { ApiKeys, type ApiKeysSettings, type ApiKeyView, type NewApiKey } from './api-keys.js';
+export {
+  IdempotencyLedger,
+  type IdempotencyClaim,
+  type IdempotencyLedgerSettings,
+  type KeptAnswer,
+} from './idempotency/idempotency-ledger.js';
+export { idempotencyKeyOf, type IdempotentRequest } from './idempotency/idempotent-request.js';
 export { KeyRing, type KeyRingSettings } from './key-ring.js';
 export { Pepper } from './key-secret.js';
 export { SecretSeal, type SealedText } from './secret-seal.js';

@@ -13,6 +13,19 @@ export const errorTable = {
   SLU_REQUEST_NOT_FOUND: { status: 404, text: 'there is nothing at {path}' },
   SLU_REQUEST_METHOD: { status: 405, text: '{path} does not answer {method}' },
   SLU_REQUEST_UNIMPLEMENTED: { status: 501, text: '{what}' },
+  SLU_REQUEST_IDEMPOTENCY_KEY: { status: 400, text: 'Idempotency-Key: {problem}' },
+  SLU_REQUEST_IDEMPOTENCY_OTHER: {
+    status: 422,
+    text: 'Idempotency-Key: it was used for another request (method, path or body); take a new key for a new request',
+  },
+  SLU_REQUEST_IDEMPOTENCY_RUNNING: {
+    status: 409,
+    text: 'Idempotency-Key: the first request with it is still being answered; try again in {retryAfterSeconds} s',
+  },
+  SLU_REQUEST_IDEMPOTENCY_LOST: {
+    status: 409,
+    text: 'Idempotency-Key: the first request with it made its change, but its answer is lost; look at what is there, and take a new key for a new change',
+  },
   SLU_INTERNAL: { status: 500, text: 'something went wrong on our side; the request id leads to the log' },
 
   SLU_ACCESS_KEY_MISSING: { status: 401, text: 'send an API key: Authorization: Bearer <key>' },

@@ -1,4 +1,4 @@
-import { ApiKeys, KeyRing, Pepper, roles, SecretSeal, type Role } from '#libs/access';
+import { ApiKeys, IdempotencyLedger, KeyRing, Pepper, roles, SecretSeal, type Role } from '#libs/access';
 import { RolloutLedger, Rollouts } from '#libs/control';
 import {
   ArtifactStore,
@@ -84,6 +84,8 @@ export async function managementApi(
   });
   const quarantine = new QuarantineLedger({ database, log });
   const refusals = new RefusalLog({ database, log });
+  const masterKey = Buffer.alloc(32, 5);
+  const idempotency = new IdempotencyLedger({ database, seal: new SecretSeal(masterKey), masterKey });
   let isDraining = false;
   const registry = new ModelRegistry(database, store, replicaSets, signatures);
   const changed = typeof change === 'function' ? change({ db, log, registry, endpoints, replicaSets }) : change;
@@ -101,6 +103,7 @@ export async function managementApi(
       apiKeys,
       keyRing,
       refusals,
+      idempotency,
       log,
       language: {
         begin: () => {
@@ -135,6 +138,7 @@ export async function managementApi(
     [Symbol.asyncDispose]: async () => {
       await app.close();
       await refusals[Symbol.asyncDispose]();
+      await idempotency[Symbol.asyncDispose]();
       await quarantine[Symbol.asyncDispose]();
       keyRing[Symbol.dispose]();
       await db[Symbol.asyncDispose]();
