@@ -30,7 +30,7 @@ import { OciFetcher } from '#libs/inference/adapters/oci';
 import { S3Fetcher } from '#libs/inference/adapters/s3';
 import { SigstoreVerifier } from '#libs/inference/adapters/sigstore';
 import { systemClock } from '#libs/kernel';
-import { required, type Logger, type SluiceConfig, type Telemetry } from '#libs/platform';
+import { isOwnMachine, required, type Logger, type SluiceConfig, type Telemetry } from '#libs/platform';
 import { ChangeFeed, Database, type ChangeFeedListener } from '#libs/store';
 import { setTimeout as pause } from 'node:timers/promises';
 import { RefusalLog } from './http/refusal-log.js';
@@ -222,9 +222,6 @@ function sourceAccess({ artifactSources: prefixes, host }: SluiceConfig): Source
     problem: 'the API listens beyond loopback; let the operator set SLUICE_ARTIFACT_SOURCES',
   };
 }
-
-const isOwnMachine = (host: string): boolean =>
-  host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host);
 
 function followers(all: readonly ChangeFeedListener[], log: Logger): ChangeFeedListener {
   return {

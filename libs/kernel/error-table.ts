@@ -8,6 +8,11 @@ export const errorTable = {
   SLU_REQUEST_INVALID: { status: 422, text: '{field}: {problem}' },
   SLU_REQUEST_TOO_LARGE: { status: 413, text: 'the body is larger than the limit of {limitBytes} bytes' },
   SLU_REQUEST_TIMEOUT: { status: 408, text: 'the body did not arrive within {seconds} seconds' },
+  SLU_REQUEST_HEADERS_TOO_LARGE: {
+    status: 431,
+    text: 'the headers with the address are larger than the limit of {limitBytes} bytes',
+  },
+  SLU_REQUEST_HEADERS_TIMEOUT: { status: 408, text: 'the request did not arrive in time' },
   SLU_REQUEST_MEDIA_TYPE: { status: 415, text: 'content type {given} is not accepted here; send {wanted}' },
   SLU_REQUEST_ABANDONED: { status: 499, text: 'the caller went away before the answer' },
   SLU_REQUEST_NOT_FOUND: { status: 404, text: 'there is nothing at {path}' },

@@ -1,4 +1,4 @@
-export { loadConfig, required, type SluiceConfig } from './config.js';
+export { isOwnMachine, loadConfig, required, type SluiceConfig } from './config.js';
 export { grantedProcessors } from './processor-quota.js';
 export { EmbeddedPostgres, type EmbeddedPostgresSettings } from './embedded-postgres.js';
 export { freePort, isPortFree } from './free-port.js';
@@ -22,3 +22,5 @@ export { replaceFile, StartRefused, StateFolder, type StateRecord } from './stat
 export { contextOfTraceparent, isSampled, startTelemetry, traceparentOf, type Telemetry } from './telemetry.js';
 export { findTemporal, installPythonTool, TemporalServer, type TemporalServerSettings } from './temporal-server.js';
 export { fetchSmolLm2, smolLm2 } from './smollm2.js';
+export { ownCertificateFiles, type KeyPair } from './tls/own-certificate.js';
+export { certificateLoader, TlsCertificate } from './tls/tls-certificate.js';

@@ -74,7 +74,8 @@ async function begin(
         'is not taken with an archive; leave it out: registering the same content again changes nothing and is answered with 200',
     });
   }
-  const actor = req.principal === null ? `key:${req.oipKeyId}` : actorOf(req.principal);
+  // The inference protocol has a gate of its own.
+  const actor = actorOf(req.principal ?? req.oipPrincipal);
   const admitted = await ledger.admit({ actor, key, method: req.method, path: req.url, body: req.body });
   return admitted.kind === 'first' ? admitted.claim : admitted.answer;
 }
