@@ -17,7 +17,7 @@ declare module 'fastify' {
   }
 }
 
-type Done = (failure?: Error) => void;
+type GoOn = (failure?: Error) => void;
 
 /** What of an answer is sent again besides its body. The request's id is that of the request that asks again. */
 const keptHeaders = ['content-type', 'location', 'etag', 'retry-after', 'sluice-error-code'] as const;
@@ -46,17 +46,17 @@ export const takesIdempotencyKey = ({ method, url }: Pick<RouteOptions, 'method'
 
 const admission =
   (ledger: Pick<IdempotencyLedger, 'admit'>) =>
-  (req: FastifyRequest, reply: FastifyReply, done: Done): void => {
+  (req: FastifyRequest, reply: FastifyReply, goOn: GoOn): void => {
     const header = req.headers['idempotency-key'];
-    if (header === undefined) return done();
+    if (header === undefined) return goOn();
     begin(ledger, req, String(header)).then(
       (begun) => {
         if ('status' in begun) return replay(reply, begun);
         req.idempotencyClaim = begun;
         // Whatever the handler commits, commits together with the claim.
-        return commitCondition.run((tx) => begun.confirm(tx), done);
+        return commitCondition.run((tx) => begun.confirm(tx), goOn);
       },
-      (failure: Error) => done(failure),
+      (failure: Error) => goOn(failure),
     );
   };
 
@@ -84,17 +84,20 @@ function replay(reply: FastifyReply, { status, headers, body }: KeptAnswer): voi
   reply.code(status).headers(headers).header('idempotent-replayed', 'true').send(body);
 }
 
-function settle(req: FastifyRequest, reply: FastifyReply, payload: unknown, done: Done): void {
+async function settle(req: FastifyRequest, reply: FastifyReply, payload: unknown): Promise<unknown> {
   const claim = req.idempotencyClaim;
-  if (claim === undefined) return done();
+  if (claim === undefined) return payload;
   req.idempotencyClaim = undefined;
   const body = typeof payload === 'string' || Buffer.isBuffer(payload) ? payload.toString() : '';
   const status = reply.statusCode;
   const isPassing = status >= 500 || passing.has(status);
   // The answer waits for its being kept: what a caller has seen is never another answer later.
-  claim
-    .settle({ answer: { status, headers: headersOf(reply), body }, isPassing, isUndone: body.includes(undone) })
-    .then(() => done(), done);
+  await claim.settle({
+    answer: { status, headers: headersOf(reply), body },
+    isPassing,
+    isUndone: body.includes(undone),
+  });
+  return payload;
 }
 
 const headersOf = (reply: FastifyReply): Record<string, string> =>

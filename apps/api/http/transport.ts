@@ -36,7 +36,7 @@ export function transportOptions(tls: TlsCertificate | undefined): TransportOpti
       maxSessionInvalidFrames: 100,
       maxSessionRejectedStreams: 100,
       settings: { maxHeaderListSize: headerLimitBytes, maxConcurrentStreams: streamsPerConnection },
-    } as SecureServerOptions,
+    },
   };
 }
 

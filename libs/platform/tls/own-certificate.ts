@@ -71,7 +71,7 @@ export async function makeOwnCertificate(names: readonly string[], now: Date): P
         ),
       ],
     },
-    webcrypto as never,
+    webcrypto,
   );
   const der = Buffer.from(await webcrypto.subtle.exportKey('pkcs8', keys.privateKey)).toString('base64');
   const lines = der.match(/.{1,64}/g)!.join('\n');
