@@ -1,4 +1,4 @@
-import type { IdempotencyLedger, KeyRing } from '#libs/access';
+import type { ClientAddresses, IdempotencyLedger } from '#libs/access';
 import { hours, secondsToMs } from '#libs/kernel';
 import type { Logger, TlsCertificate } from '#libs/platform';
 import { NestFactory } from '@nestjs/core';
@@ -9,7 +9,7 @@ import { randomUUID } from 'node:crypto';
 import { appModule, type ManagementParts } from './app.module.js';
 import { parseBodies } from './http/body-parsers.js';
 import { openToOrigins } from './http/cross-origin.js';
-import { Gatekeeper } from './http/gatekeeper.js';
+import { Gatekeeper, type Authenticator } from './http/gatekeeper.js';
 import { keepAnswers } from './http/idempotency.js';
 import { ManagementSpan } from './http/management-span.js';
 import { ProblemFilter } from './http/problem-filter.js';
@@ -32,7 +32,8 @@ import { openAiRoutes, type OpenAiRoutesOptions } from './openai/openai-routes.j
 import { openApiDocument } from './reference/openapi.js';
 
 export interface ServerParts extends Omit<ManagementParts, 'reference'> {
-  keyRing: Pick<KeyRing, 'authenticate'>;
+  identities: Authenticator;
+  addresses?: ClientAddresses | undefined;
   refusals: Pick<RefusalLog, 'note'>;
   idempotency: Pick<IdempotencyLedger, 'admit'>;
   inference: OipRoutesOptions['inference'];
@@ -72,7 +73,7 @@ export async function createServer(parts: ServerParts, settings: ServerSettings)
   tendTransport(fastify, settings.tls, requestTimeoutSeconds);
   await openToOrigins(fastify, settings.corsOrigins ?? []);
   const routes = new RouteBook();
-  const gatekeeper = new Gatekeeper(parts.keyRing, parts.refusals);
+  const gatekeeper = new Gatekeeper(parts.identities, parts.refusals, parts.addresses);
   routes.follow(fastify);
   keepAnswers(fastify, parts.idempotency);
   const paths = new ProtocolPaths(fastify);
