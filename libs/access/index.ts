@@ -1,4 +1,11 @@
 export { ensureAdminKey, type AdminKeySettings } from './admin-key.js';
+export {
+  IdempotencyLedger,
+  type IdempotencyClaim,
+  type IdempotencyLedgerSettings,
+  type KeptAnswer,
+} from './idempotency/idempotency-ledger.js';
+export { idempotencyKeyOf, type IdempotentRequest } from './idempotency/idempotent-request.js';
 export { ApiKeys, type ApiKeysSettings, type KeyRotation, type NewApiKey } from './api-keys.js';
 export type { ApiKeyView } from './api-key-view.js';
 export { ClientAddresses, includesAddress, type RequestOrigin } from './client-address.js';
