@@ -11,7 +11,9 @@ export interface Change {
     | 'rollouts'
     | 'api_keys'
     | 'quarantined_inputs'
-    | 'secret_headers';
+    | 'secret_headers'
+    | 'prices'
+    | 'budgets';
   key: string;
 }
 
