@@ -1,6 +1,14 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { costMicros, freePrice, mostConsumed, mostPriceMicros, tokensOutThatFit, worstCostMicros, type Price } from './request-cost.js';
+import {
+  costMicros,
+  freePrice,
+  mostConsumed,
+  mostPriceMicros,
+  tokensOutThatFit,
+  worstCostMicros,
+  type Price,
+} from './request-cost.js';
 
 const micros = fc.nat(mostPriceMicros);
 const price: fc.Arbitrary<Price> = fc.record({

@@ -60,7 +60,10 @@ export function tokensOutThatFit(price: Price, worst: Consumption, leftMicros: n
   const withoutAnswer = worstCostMicros(price, { ...worst, tokensOut: 0 });
   if (withoutAnswer > leftMicros) return -1;
   if (price.thousandTokensOutMicros === 0) return mostConsumed;
-  let tokens = Math.min(mostConsumed, Math.floor(((leftMicros - withoutAnswer) * 1_000) / price.thousandTokensOutMicros));
+  let tokens = Math.min(
+    mostConsumed,
+    Math.floor(((leftMicros - withoutAnswer) * 1_000) / price.thousandTokensOutMicros),
+  );
   // The parts are rounded up together, which may let one more token in.
   while (tokens < mostConsumed && costMicros(price, { ...worst, tokensOut: tokens + 1 }) <= leftMicros) tokens += 1;
   while (tokens > 0 && costMicros(price, { ...worst, tokensOut: tokens }) > leftMicros) tokens -= 1;
