@@ -8,3 +8,4 @@ export { actorOf, roles, type Principal, type Role } from './principal.js';
 export { Budgets, type BudgetsSettings } from './budgets/budgets.js';
 export type { Account } from './budgets/budget.js';
 export type { RequestMeter, Used, WorstCase } from './budgets/request-meter.js';
+export { actorOf, defaultProjectId, defaultTenantId, roles, type Principal, type Role } from './principal.js';

@@ -12,6 +12,10 @@ export interface Change {
     | 'api_keys'
     | 'quarantined_inputs'
     | 'secret_headers'
+    | 'tenants'
+    | 'projects'
+    | 'people'
+    | 'service_accounts'
     | 'prices'
     | 'budgets';
   key: string;
