@@ -4,7 +4,6 @@ export { KeyRing, type KeyRingSettings } from './key-ring.js';
 export { Pepper } from './key-secret.js';
 export { SecretSeal, type SealedText } from './secret-seal.js';
 export { permits, requirePermit, type Action } from './permit-table.js';
-export { actorOf, roles, type Principal, type Role } from './principal.js';
 export { Budgets, type BudgetsSettings } from './budgets/budgets.js';
 export type { Account } from './budgets/budget.js';
 export type { RequestMeter, Used, WorstCase } from './budgets/request-meter.js';
