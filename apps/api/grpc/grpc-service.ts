@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { EndpointLoading, InferAsk, InferenceService, InferOutcome, ServingState } from '#libs/inference';
+import type { Budgets, Principal } from '#libs/access';
 import { sluiceError } from '#libs/kernel';
 import type { Logger } from '#libs/platform';
 import type {
@@ -25,6 +26,8 @@ export interface GrpcServiceParts {
   state: Pick<ServingState, 'endpoint' | 'snapshot'>;
   loading: Pick<EndpointLoading, 'load' | 'unload'>;
   gatekeeper: Pick<Gatekeeper, 'admit'>;
+  /** Keeps the accounts of requests; left out: nothing is counted. */
+  budgets?: Pick<Budgets, 'meter'> | undefined;
   settings: ServerSettingsView;
   isReady: () => boolean;
   isDraining: () => boolean;
@@ -85,8 +88,8 @@ export class GrpcService {
   ): Promise<void> {
     const call = new GrpcCall(given);
     try {
-      const { keyId } = this.parts.gatekeeper.admit(call.admitted, 'infer');
-      const outcome = await this.parts.inference.infer(askOf(given.request, call, keyId, call.requestId));
+      const principal = this.parts.gatekeeper.admit(call.admitted, 'infer');
+      const outcome = await this.outcomeOf(given.request, call, principal, call.requestId);
       call.sendHead(outcome);
       if (outcome.error === undefined) done(null, outcome.payload);
       else done(call.errorOf(outcome.error));
@@ -98,8 +101,8 @@ export class GrpcService {
   private async inferStream(stream: ServerDuplexStream<GrpcInferRequest, StreamAnswer>): Promise<void> {
     const call = new GrpcCall(stream);
     try {
-      const { keyId } = this.parts.gatekeeper.admit(call.admitted, 'infer');
-      await answerInOrder(stream, (request) => this.answerOf(request, call, keyId), call.over);
+      const principal = this.parts.gatekeeper.admit(call.admitted, 'infer');
+      await answerInOrder(stream, (request) => this.answerOf(request, call, principal), call.over);
     } catch (failure) {
       // A client that has gone needs no status, and its half-read message is no news.
       if (!call.over.aborted) stream.emit('error', this.refusalOf(call, failure));
@@ -107,9 +110,9 @@ export class GrpcService {
   }
 
   /** On a stream a failed request is an answer like any other; only the stream's own failure ends it. */
-  private async answerOf(request: GrpcInferRequest, call: GrpcCall, keyId: string): Promise<StreamAnswer> {
+  private async answerOf(request: GrpcInferRequest, call: GrpcCall, principal: Principal): Promise<StreamAnswer> {
     const wantsFinal = request.parameters['triton_enable_empty_final_response']?.bool_param === true;
-    const { error, payload } = await this.parts.inference.infer(askOf(request, call, keyId, randomUUID()));
+    const { error, payload } = await this.outcomeOf(request, call, principal, randomUUID());
     if (payload === undefined) {
       const { id, model_name, model_version } = request;
       const text = asSluiceError(error).message;
@@ -118,6 +121,16 @@ export class GrpcService {
     }
     if (wantsFinal) payload.parameters = finalResponse;
     return { infer_response: payload };
+  }
+
+  private outcomeOf(
+    request: GrpcInferRequest,
+    call: GrpcCall,
+    principal: Principal,
+    requestId: string,
+  ): Promise<InferOutcome<GrpcInferResponse>> {
+    const meter = this.parts.budgets?.meter(principal, requestId);
+    return this.parts.inference.infer({ ...askOf(request, call, principal.keyId, requestId), meter });
   }
 
   private refusalOf(call: GrpcCall, failure: unknown) {

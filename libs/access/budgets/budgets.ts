@@ -12,7 +12,7 @@ import { HeldBudget } from './held-budget.js';
 import { LeaseLedger, type Grant } from './lease-ledger.js';
 import { forgetOldProcesses, giveUpLostProcesses } from './lost-processes.js';
 import { PriceBook } from './price-book.js';
-import type { RequestMeter, WorstCase } from './request-meter.js';
+import type { RequestMeter, Used, WorstCase } from './request-meter.js';
 import { RepeatedReading } from './repeated-reading.js';
 import { Reservation, type Settled } from './reservation.js';
 import { SettlementWriter } from './settlement-writer.js';
@@ -120,6 +120,7 @@ export class Budgets implements ChangeFeedListener, AsyncDisposable {
 
   meter(account: Account, requestId: string): RequestMeter {
     let reservation: Reservation | undefined;
+    let early: Used | undefined;
     return {
       reserve: (worst) => {
         const reserved = this.reserve(account, worst, requestId);
@@ -127,9 +128,16 @@ export class Budgets implements ChangeFeedListener, AsyncDisposable {
           reservation = reserved;
           return undefined;
         }
-        return reserved.then((made) => void (reservation = made));
+        return reserved.then((made) => {
+          reservation = made;
+          // The request ended while it still waited.
+          if (early !== undefined) made.settle(early);
+        });
       },
-      settle: (used) => reservation?.settle(used),
+      settle: (used) => {
+        early = used;
+        reservation?.settle(used);
+      },
     };
   }
 

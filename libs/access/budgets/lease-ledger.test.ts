@@ -152,9 +152,6 @@ it('charges a settlement that comes after the period to the period of its reserv
   const grant = await ledger.grant({ processId, budgetId, wishes: [10], perSecond: 0, lease: undefined });
   // Midnight in Kathmandu is at a quarter past six in the evening, UTC.
   expect(new Date(grant!.startsAtMs).toISOString()).toMatch(/T18:15:00.000Z$/);
-  await db.database.query(
-    `UPDATE budget_periods SET starts_at = starts_at - interval '1 day', ends_at = ends_at - interval '1 day' WHERE false`,
-  );
   const earlier = grant!.startsAtMs - 86_400_000;
   await db.database.query(`INSERT INTO budget_periods (budget_id, starts_at, ends_at, held) VALUES ($1, $2, $3, 5)`, [
     budgetId,
