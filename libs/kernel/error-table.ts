@@ -101,6 +101,8 @@ export const errorTable = {
   SLU_PRICE_UNKNOWN: { status: 404, text: 'there is no price {id}' },
   SLU_PRICE_CONFLICT: { status: 409, text: 'there is a price for the same place from the same moment on already' },
   SLU_PRICE_IN_FORCE: { status: 409, text: 'price {id} is or was in force and stays as it is; set a new one' },
+  SLU_OUTBOUND_REFUSED: { status: 422, text: 'nothing is sent to {host}: it {problem}' },
+  SLU_OUTBOUND_FAILED: { status: 424, text: '{host} does not answer as it should: {problem}' },
 
   SLU_QUARANTINE_UNKNOWN: { status: 404, text: 'no input with digest {digest} is in quarantine' },
 

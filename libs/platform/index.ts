@@ -6,6 +6,16 @@ export { GuardedChild, type GuardedChildSettings } from './guarded-child.js';
 export { stopOnSignals, superviseParent, tellParent, type StopReason } from './lifecycle.js';
 export { NodeChild, type NodeChildSettings } from './node-child.js';
 export { createLogger, type Logger } from './logger.js';
+export {
+  guardedAgent,
+  GuardedFetch,
+  sluiceCauseOf,
+  type GuardedAnswer,
+  type GuardedAsk,
+} from './outbound/guarded-fetch.js';
+export { HostList } from './outbound/host-list.js';
+export { kindOfAddress, type AddressKind } from './outbound/address-kind.js';
+export { OutboundGuard, type OutboundGuardSettings } from './outbound/outbound-guard.js';
 export { openPrivateFolder } from './private-folder.js';
 export { serviceLog } from './service-log.js';
 export { replaceFile, StartRefused, StateFolder, type StateRecord } from './state-folder.js';
