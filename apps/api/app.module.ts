@@ -1,4 +1,4 @@
-import { ApiKeys } from '#libs/access';
+import { ApiKeys, BudgetRegister, PriceList, Usage } from '#libs/access';
 import { Rollouts } from '#libs/control';
 import {
   Endpoints,
@@ -11,6 +11,9 @@ import {
   SigningKeys,
 } from '#libs/inference';
 import { Module, type DynamicModule } from '@nestjs/common';
+import { BudgetsController } from './budgets/budgets.controller.js';
+import { Currency, PricesController } from './budgets/prices.controller.js';
+import { UsageController } from './budgets/usage.controller.js';
 import { EndpointsController } from './endpoints/endpoints.controller.js';
 import { PoliciesController } from './endpoints/policies.controller.js';
 import { KeysController } from './keys/keys.controller.js';
@@ -24,6 +27,14 @@ import { Reference, ReferenceController } from './reference/reference.controller
 import { ReplicasController } from './replicas/replicas.controller.js';
 import { RolloutsController } from './rollouts/rollouts.controller.js';
 
+/** Prices, budgets and what was used. */
+export interface Spending {
+  currency: string;
+  prices: PriceList;
+  register: BudgetRegister;
+  usage: Usage;
+}
+
 export interface ManagementParts {
   registry: ModelRegistry;
   signatures: ModelSignatures;
@@ -35,6 +46,7 @@ export interface ManagementParts {
   rollouts: Rollouts;
   quarantine: QuarantineLedger;
   apiKeys: ApiKeys;
+  spending: Spending;
   reference: Reference;
 }
 
@@ -51,6 +63,9 @@ export interface ManagementParts {
     KeysController,
     ReplicasController,
     QuarantineController,
+    PricesController,
+    BudgetsController,
+    UsageController,
     ReferenceController,
   ],
 })
@@ -71,6 +86,10 @@ export function appModule(parts: ManagementParts): DynamicModule {
       { provide: Rollouts, useValue: parts.rollouts },
       { provide: QuarantineLedger, useValue: parts.quarantine },
       { provide: ApiKeys, useValue: parts.apiKeys },
+      { provide: Currency, useValue: parts.spending.currency },
+      { provide: PriceList, useValue: parts.spending.prices },
+      { provide: BudgetRegister, useValue: parts.spending.register },
+      { provide: Usage, useValue: parts.spending.usage },
       { provide: Reference, useValue: parts.reference },
     ],
   };

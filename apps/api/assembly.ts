@@ -1,4 +1,4 @@
-import { ApiKeys, KeyRing, Pepper, SecretSeal } from '#libs/access';
+import { ApiKeys, KeyRing, Pepper, SecretSeal, type Budgets } from '#libs/access';
 import { RolloutLedger, Rollouts, RolloutWorkflows, TemporalLink } from '#libs/control';
 import {
   ArtifactSources,
@@ -33,13 +33,18 @@ import { systemClock } from '#libs/kernel';
 import { required, type Logger, type SluiceConfig, type Telemetry } from '#libs/platform';
 import { ChangeFeed, Database, type ChangeFeedListener } from '#libs/store';
 import { setTimeout as pause } from 'node:timers/promises';
+import { assembleSpending } from './assembly-budgets.js';
 import { RefusalLog } from './http/refusal-log.js';
 import type { ServerParts } from './server.js';
 
-export interface Assembly extends Omit<ServerParts, 'isReady' | 'isDraining' | 'keyRing' | 'inference' | 'language'> {
+export interface Assembly extends Omit<
+  ServerParts,
+  'isReady' | 'isDraining' | 'keyRing' | 'inference' | 'language' | 'budgets'
+> {
   keyRing: KeyRing;
   inference: InferenceService;
   language: LanguageService;
+  budgets: Budgets;
 }
 
 const service = 'sluice-api';
@@ -67,6 +72,7 @@ export async function assemble(
   );
   const apiKeys = new ApiKeys({ database, pepper, afterChange: (id) => keyRing.refresh(id) });
   const management = await manage(config, database, stack);
+  const { budgets, spending } = assembleSpending(config, { database, log, telemetry, seal, refusals }, stack);
   const state = stack.use(new ServingState({ database, log }));
   const quarantine = stack.use(new QuarantineLedger({ database, log }));
   const secrets = stack.use(new SecretHeaderRing({ database, seal, log }));
@@ -80,19 +86,22 @@ export async function assemble(
     isUp: (versionKey) => inference.hasReadyReplica(versionKey),
   });
   await withRetry(() => keyRing.load(), log);
+  await withRetry(() => budgets.start(), log);
   await secrets.load();
   await state.load();
   await management.registry
     .sweep()
     .catch((err: unknown) => log.warn({ err }, 'the artifact folder could not be swept'));
   const feed = stack.use(
-    new ChangeFeed(databaseUrl, `${service}-feed`, followers([keyRing, secrets, state, quarantine], log)),
+    new ChangeFeed(databaseUrl, `${service}-feed`, followers([keyRing, budgets, secrets, state, quarantine], log)),
   );
   await feed.start();
   return {
     ...management,
     secretHeaders: new SecretHeaders(database, seal),
     apiKeys,
+    budgets,
+    spending,
     refusals,
     keyRing,
     state,

@@ -3,8 +3,14 @@ export { ApiKeys, type ApiKeysSettings, type ApiKeyView, type NewApiKey } from '
 export { KeyRing, type KeyRingSettings } from './key-ring.js';
 export { Pepper } from './key-secret.js';
 export { SecretSeal, type SealedText } from './secret-seal.js';
-export { permits, requirePermit, type Action } from './permit-table.js';
+export { permits, requirePermit, scopeOf, type Action } from './permit-table.js';
+export { BudgetAlerts, type BudgetAlertsSettings } from './budgets/budget-alerts.js';
+export { registerBudgetMetrics } from './budgets/budget-metrics.js';
+export { BudgetRegister, type BudgetActor, type BudgetView } from './budgets/budget-register.js';
+export { budgetPeriods, budgetUnits, mostLimitUnits, subjectKinds } from './budgets/budget.js';
 export { Budgets, type BudgetsSettings } from './budgets/budgets.js';
-export type { Account } from './budgets/budget.js';
+export { PriceList, type PriceScope, type PriceView } from './budgets/price-list.js';
 export type { RequestMeter, Used, WorstCase } from './budgets/request-meter.js';
+export { usageGroups, type UsageGroup, type UsageSum } from './budgets/usage-days.js';
+export { Usage } from './budgets/usage.js';
 export { actorOf, defaultProjectId, defaultTenantId, roles, type Principal, type Role } from './principal.js';

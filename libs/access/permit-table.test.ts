@@ -15,11 +15,19 @@ it('lets an operator do everything but manage keys and decide what versions must
     'signing-key.manage',
     'policy.write',
     'key.manage',
+    'price.write',
+    'budget.write',
   ]);
 });
 
 it('lets a caller infer and read what a caller needs for it, and nothing else', () => {
-  expect(actions.filter((action) => permits('caller', action))).toEqual(['infer', 'model.metadata', 'reference.read']);
+  expect(actions.filter((action) => permits('caller', action))).toEqual([
+    'infer',
+    'model.metadata',
+    'reference.read',
+    'price.read',
+    'usage.read',
+  ]);
 });
 
 it('refuses by the same table, naming the action', () => {

@@ -68,6 +68,19 @@ export const permitTable = {
   'quarantine.lift': platform(responders),
   'metrics.read': platform([...responders, 'auditor']),
   'key.manage': owned({ admin: 'all' }),
+  'price.read': shared(everyone),
+  'price.write': platform(['admin']),
+  'budget.read': owned({ admin: 'all', operator: 'all', auditor: 'all', 'on-call': 'all', analyst: 'tenant' }),
+  'budget.write': owned({ admin: 'all' }),
+  'usage.read': owned({
+    admin: 'all',
+    operator: 'all',
+    auditor: 'all',
+    'on-call': 'all',
+    analyst: 'tenant',
+    releaser: 'own',
+    caller: 'own',
+  }),
 } as const satisfies Record<string, Permit>;
 
 export type Action = keyof typeof permitTable;

@@ -1,4 +1,4 @@
-import { ApiKeys, KeyRing, Pepper, roles, SecretSeal, type Role } from '#libs/access';
+import { ApiKeys, BudgetRegister, KeyRing, Pepper, PriceList, roles, SecretSeal, Usage, type Role } from '#libs/access';
 import { RolloutLedger, Rollouts } from '#libs/control';
 import {
   ArtifactStore,
@@ -69,6 +69,7 @@ export async function managementApi(
   const signatures = new ModelSignatures(database, trust.bundles);
   const endpoints = new Endpoints(database, replicaSets, signatures);
   const store = new ArtifactStore({ folder: join(folder, 'artifacts'), folderAccess, sources: trust.sources });
+  const seal = new SecretSeal(Buffer.alloc(32, 5));
   const workflows = { started: [] as unknown[], commands: [] as unknown[] };
   const rollouts = new Rollouts({
     database,
@@ -95,10 +96,16 @@ export async function managementApi(
       lineage: new ModelLineage(database),
       endpoints,
       replicaSets,
-      secretHeaders: new SecretHeaders(database, new SecretSeal(Buffer.alloc(32, 5))),
+      secretHeaders: new SecretHeaders(database, seal),
       rollouts,
       quarantine,
       apiKeys,
+      spending: {
+        currency: 'EUR',
+        prices: new PriceList(database),
+        register: new BudgetRegister(database, seal),
+        usage: new Usage(database),
+      },
       keyRing,
       refusals,
       log,

@@ -84,6 +84,7 @@ export class BudgetAlerts implements AsyncDisposable {
     try {
       const sealed = { keyId: alert.webhook_key_id, sealed: alert.webhook_secret };
       const secret = seal.open(sealed, webhookPurpose(alert.budget_id));
+      if (secret === undefined) throw new Error('its secret was sealed under another master key');
       const body = bodyOf(alert);
       const timestamp = String(Math.floor(Date.now() / 1_000));
       const headers = {
@@ -94,7 +95,10 @@ export class BudgetAlerts implements AsyncDisposable {
       };
       const status = await post(alert.webhook_url, headers, body);
       if (status >= 200 && status < 300) return true;
-      log.warn({ budget: alert.budget_id, status }, 'the webhook of a budget did not take a warning; it is tried again');
+      log.warn(
+        { budget: alert.budget_id, status },
+        'the webhook of a budget did not take a warning; it is tried again',
+      );
     } catch (err) {
       log.warn({ budget: alert.budget_id, err }, 'the webhook of a budget cannot be reached; it is tried again');
     }

@@ -109,11 +109,7 @@ export class BudgetRegister {
            is_hard = coalesce($4, is_hard), thresholds = coalesce($5, thresholds) WHERE id = $1`,
         [id, change.name ?? null, change.limit ?? null, change.isHard ?? null, change.thresholds ?? null],
       );
-      const { thresholds, ...plain } = Object.fromEntries(
-        Object.entries(change).filter(([, value]) => value !== undefined),
-      ) as BudgetChange;
-      const said = thresholds === undefined ? {} : { thresholds: thresholds.join(',') };
-      await this.prove(tx, 'budget.change', id, by, { ...(plain as Record<string, string | number | boolean>), ...said });
+      await this.prove(tx, 'budget.change', id, by, detailOf(change));
       return viewIn(tx, id, by.tenantId);
     });
     await this.afterChange();
@@ -143,6 +139,17 @@ export class BudgetRegister {
   }
 }
 
+/** What was changed, for the audit row. */
+function detailOf(change: BudgetChange): Record<string, string | number | boolean> {
+  const detail: Record<string, string | number | boolean> = {};
+  for (const [name, value] of Object.entries(change) as [
+    string,
+    string | number | boolean | readonly number[] | undefined,
+  ][])
+    if (value !== undefined) detail[name] = typeof value === 'object' ? value.join(',') : value;
+  return detail;
+}
+
 export const webhookPurpose = (budgetId: string): string[] => ['budget-webhook', budgetId];
 
 /** Whoever reaches over one tenant only sets no budget of the tenant itself: those bound it from outside. */
@@ -151,7 +158,10 @@ async function tenantOf(tx: Tx, { kind, id }: NewBudget['subject'], onlyTenantId
   const tenantId = rows[0]?.tenant_id;
   const isOwn = onlyTenantId === undefined || (tenantId === onlyTenantId && kind !== 'tenant');
   if (tenantId === undefined || !isOwn)
-    throw sluiceError('SLU_REQUEST_INVALID', { field: 'subject.id', problem: `is no ${kind} that you may set a budget for` });
+    throw sluiceError('SLU_REQUEST_INVALID', {
+      field: 'subject.id',
+      problem: `is no ${kind} that you may set a budget for`,
+    });
   return tenantId;
 }
 
@@ -165,7 +175,10 @@ const subjectQueries: Record<SubjectKind, string> = {
 async function refuseTimeZone(tx: Tx, timeZone: string): Promise<void> {
   const rows = (await tx.query('SELECT 1 FROM pg_timezone_names WHERE name = $1', [timeZone])) as unknown[];
   if (rows.length === 0)
-    throw sluiceError('SLU_REQUEST_INVALID', { field: 'timeZone', problem: 'must be an IANA name, for example Europe/Berlin' });
+    throw sluiceError('SLU_REQUEST_INVALID', {
+      field: 'timeZone',
+      problem: 'must be an IANA name, for example Europe/Berlin',
+    });
 }
 
 async function lockOwn(tx: Tx, id: string, tenantId: string | undefined): Promise<void> {

@@ -1,3 +1,5 @@
+import type { Principal } from '../principal.js';
+
 /** Whose spending a budget bounds. */
 export const subjectKinds = ['key', 'project', 'tenant'] as const;
 export type SubjectKind = (typeof subjectKinds)[number];
@@ -34,11 +36,10 @@ export interface Budget {
 }
 
 /** Who pays for a request. */
-export interface Account {
-  readonly keyId: string;
-  readonly projectId: string;
-  readonly tenantId: string;
-}
+export type Account = Pick<Principal, 'keyId' | 'projectId' | 'tenantId'>;
+
+/** The same, and who they are. */
+export type Payer = Account & Pick<Principal, 'kind' | 'id'>;
 
 export interface BudgetRow {
   id: string;

@@ -5,7 +5,7 @@ import type { Logger } from '#libs/platform';
 import type { Change, ChangeFeedListener, Database } from '#libs/store';
 import { BudgetBook } from './budget-book.js';
 import { BudgetRefusal } from './budget-refusal.js';
-import type { Account, Budget } from './budget.js';
+import type { Budget, Payer } from './budget.js';
 import { BudgetCounts } from './budget-counts.js';
 import { DatabaseClock } from './database-clock.js';
 import { HeldBudget } from './held-budget.js';
@@ -29,7 +29,7 @@ export interface BudgetsSettings {
   lostAfterSeconds?: number;
   settleEveryMs?: number;
   /** A reservation was refused. */
-  onRefused?: (refused: { account: Account; budget: Budget; requestId: string }) => void;
+  onRefused?: (refused: { account: Payer; budget: Budget; requestId: string }) => void;
 }
 
 class Refused extends Error {
@@ -118,7 +118,7 @@ export class Budgets implements ChangeFeedListener, AsyncDisposable {
     await this.reading.settled();
   }
 
-  meter(account: Account, requestId: string): RequestMeter {
+  meter(account: Payer, requestId: string): RequestMeter {
     let reservation: Reservation | undefined;
     let early: Used | undefined;
     return {
@@ -142,7 +142,7 @@ export class Budgets implements ChangeFeedListener, AsyncDisposable {
   }
 
   /** @throws SLU_BUDGET_EXHAUSTED, SLU_BUDGET_UNAVAILABLE, as a rejection */
-  reserve(account: Account, worst: WorstCase, requestId: string): Reservation | Promise<Reservation> {
+  reserve(account: Payer, worst: WorstCase, requestId: string): Reservation | Promise<Reservation> {
     const atMs = this.clock.nowMs();
     const price = this.prices.priceAt(worst, atMs);
     const budgets = this.book.of(account);
@@ -211,7 +211,7 @@ export class Budgets implements ChangeFeedListener, AsyncDisposable {
       worst,
       requestId,
       price,
-    }: { account: Account; worst: WorstCase; requestId: string; price: Parameters<BudgetRefusal['errorOf']>[2] },
+    }: { account: Payer; worst: WorstCase; requestId: string; price: Parameters<BudgetRefusal['errorOf']>[2] },
   ): unknown {
     if (failure instanceof Refused) {
       this.counts.refused(failure.budget);

@@ -78,9 +78,10 @@ export class PriceList {
   /** Takes back a price that is not in force yet. @throws SLU_PRICE_UNKNOWN, SLU_PRICE_IN_FORCE */
   async remove(id: string, actor: string, requestId: string): Promise<PriceView> {
     const view = await this.database.run(async (tx) => {
-      const [row] = (await tx.query('SELECT *, valid_from <= now() AS is_in_force FROM prices WHERE id = $1 FOR UPDATE', [
-        id,
-      ])) as (PriceRow & { is_in_force: boolean })[];
+      const [row] = (await tx.query(
+        'SELECT *, valid_from <= now() AS is_in_force FROM prices WHERE id = $1 FOR UPDATE',
+        [id],
+      )) as (PriceRow & { is_in_force: boolean })[];
       if (row === undefined) throw sluiceError('SLU_PRICE_UNKNOWN', { id });
       if (row.is_in_force) throw sluiceError('SLU_PRICE_IN_FORCE', { id });
       await tx.query('DELETE FROM prices WHERE id = $1', [id]);
