@@ -56,6 +56,7 @@ it('lets no role of another tenant reach over its borders, nor touch the platfor
     'infer',
     'model.metadata',
     'reference.read',
+    'price.read',
   ]);
   expect(scopeOf(stranger, 'key.manage')).toBe('tenant');
 });

@@ -52,6 +52,9 @@ const worst = (tokens: number): WorstCase => ({
 const used = (tokensIn: number, isFailed = false) => ({ tokensIn, tokensOut: 0, replicaMs: 0, rows: 1, isFailed });
 const subject = () => ({ kind: 'key' as const, id: payer.keyId });
 
+/** What is idle is given back after a second. */
+const soon = { timeout: 10_000, interval: 50 };
+
 const codeOf = (failure: unknown): string => (isSluiceError(failure) ? failure.code : String(failure));
 
 it('spends a hard budget to its last unit over four processes, and not one more', async () => {
@@ -74,7 +77,7 @@ it('spends a hard budget to its last unit over four processes, and not one more'
   };
   await Promise.all(Array.from({ length: 200 }, (_each, index) => client(index)));
   // What the others hold comes back once it is idle, and can then be spent down to the last unit.
-  await vi.waitFor(async () => expect((await periodOf(db.database, budgetId)).held).toBe(0));
+  await vi.waitFor(async () => expect((await periodOf(db.database, budgetId)).held).toBe(0), soon);
   for (;;) {
     try {
       (await processes[0]!.reserve(payer, worst(1), 'r')).settle(used(1));
@@ -108,7 +111,7 @@ it('charges a failed request nothing, and a request twice settled once', async (
   reservation.settle(used(20));
   reservation.settle(used(50));
   reservation.release();
-  await vi.waitFor(async () => expect(await periodOf(db.database, budgetId)).toMatchObject({ spent: 20 }));
+  await vi.waitFor(async () => expect(await periodOf(db.database, budgetId)).toMatchObject({ spent: 20 }), soon);
 });
 
 it('refuses what does not fit, naming the budget and what would', async () => {
@@ -129,7 +132,7 @@ it('holds nothing of one budget when another one has no room', async () => {
   await madeBudget(db.database, { limit: 5, subject: { kind: 'tenant', id: payer.tenantId } });
   const budgets = await started();
   await expect(budgets.reserve(payer, worst(10), 'r')).rejects.toThrow('has 5 tokens left');
-  await vi.waitFor(async () => expect(await periodOf(db.database, wide)).toMatchObject({ spent: 0, held: 0 }));
+  await vi.waitFor(async () => expect(await periodOf(db.database, wide)).toMatchObject({ spent: 0, held: 0 }), soon);
 });
 
 it('spends only what it holds while the database is away, and then refuses with 503', async () => {
@@ -149,7 +152,7 @@ it('spends only what it holds while the database is away, and then refuses with 
   }
   expect(codeOf(refusal)).toBe('SLU_BUDGET_UNAVAILABLE');
   await db.giveBack();
-  await vi.waitFor(async () => expect(await periodOf(db.database, budgetId)).toMatchObject({ spent }), 10_000);
+  await vi.waitFor(async () => expect(await periodOf(db.database, budgetId)).toMatchObject({ spent }), soon);
 });
 
 it('counts everything that a lost process held as spent, and takes the rest back when it returns', async () => {
@@ -158,12 +161,15 @@ it('counts everything that a lost process held as spent, and takes the rest back
   const reservation = await sleeping.reserve(payer, worst(40), 'r');
   await db.database.query(`UPDATE budget_processes SET seen_at = now() - interval '1 hour'`);
   await started({ lostAfterSeconds: 0.2 });
-  await vi.waitFor(async () => expect((await periodOf(db.database, budgetId)).writtenOff).toBeGreaterThanOrEqual(40));
+  await vi.waitFor(
+    async () => expect((await periodOf(db.database, budgetId)).writtenOff).toBeGreaterThanOrEqual(40),
+    soon,
+  );
   expect((await periodOf(db.database, budgetId)).held).toBe(0);
   reservation.settle(used(15));
   await sleeping.flush();
   expect(await periodOf(db.database, budgetId)).toMatchObject({ spent: 15, writtenOff: 0 });
-  const actions = await db.database.query<{ action: string }>('SELECT action FROM audit_events ORDER BY id');
+  const actions = await db.database.query<{ action: string }>('SELECT action FROM audit_events ORDER BY at');
   expect(actions.map(({ action }) => action)).toEqual(['budget.write-off', 'budget.take-back']);
 });
 
@@ -171,8 +177,10 @@ it('never charges beyond the limit what a model server used beyond the worst cas
   const budgetId = await madeBudget(db.database, { limit: 50, subject: subject() });
   const budgets = await started();
   (await budgets.reserve(payer, worst(40), 'r')).settle(used(70));
-  await vi.waitFor(async () =>
-    expect(await periodOf(db.database, budgetId)).toEqual({ spent: 40, held: 0, writtenOff: 0, overrun: 30 }),
+  await vi.waitFor(
+    async () =>
+      expect(await periodOf(db.database, budgetId)).toEqual({ spent: 40, held: 0, writtenOff: 0, overrun: 30 }),
+    soon,
   );
   (await budgets.reserve(payer, worst(10), 'r')).settle(used(10));
   await budgets.flush();
@@ -220,5 +228,8 @@ it('settles a request that ended while it still waited for its reservation', asy
   const reserving = meter.reserve(worst(60));
   meter.settle(used(0, true));
   await reserving;
-  await vi.waitFor(async () => expect(await periodOf(db.database, budgetId)).toMatchObject({ spent: 0, held: 0 }));
+  await vi.waitFor(
+    async () => expect(await periodOf(db.database, budgetId)).toMatchObject({ spent: 0, held: 0 }),
+    soon,
+  );
 });
