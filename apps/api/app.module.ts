@@ -1,4 +1,4 @@
-import { ApiKeys, BudgetRegister, PriceList, Usage } from '#libs/access';
+import { ApiKeys, BudgetRegister, Directory, PriceList, Usage } from '#libs/access';
 import { Rollouts } from '#libs/control';
 import {
   Endpoints,
@@ -16,6 +16,10 @@ import { Currency, PricesController } from './budgets/prices.controller.js';
 import { UsageController } from './budgets/usage.controller.js';
 import { EndpointsController } from './endpoints/endpoints.controller.js';
 import { PoliciesController } from './endpoints/policies.controller.js';
+import { PeopleController } from './identity/people.controller.js';
+import { ProjectsController } from './identity/projects.controller.js';
+import { ServiceAccountsController } from './identity/service-accounts.controller.js';
+import { TenantsController } from './identity/tenants.controller.js';
 import { KeysController } from './keys/keys.controller.js';
 import { LineageController } from './models/lineage.controller.js';
 import { ModelsController } from './models/models.controller.js';
@@ -46,6 +50,7 @@ export interface ManagementParts {
   rollouts: Rollouts;
   quarantine: QuarantineLedger;
   apiKeys: ApiKeys;
+  directory: Directory;
   spending: Spending;
   reference: Reference;
 }
@@ -61,6 +66,10 @@ export interface ManagementParts {
     PoliciesController,
     RolloutsController,
     KeysController,
+    TenantsController,
+    ProjectsController,
+    PeopleController,
+    ServiceAccountsController,
     ReplicasController,
     QuarantineController,
     PricesController,
@@ -85,6 +94,7 @@ export function appModule(parts: ManagementParts): DynamicModule {
       { provide: SecretHeaders, useValue: parts.secretHeaders },
       { provide: Rollouts, useValue: parts.rollouts },
       { provide: QuarantineLedger, useValue: parts.quarantine },
+      { provide: Directory, useValue: parts.directory },
       { provide: ApiKeys, useValue: parts.apiKeys },
       { provide: Currency, useValue: parts.spending.currency },
       { provide: PriceList, useValue: parts.spending.prices },

@@ -1,4 +1,4 @@
-import { ApiKeys, KeyRing, Pepper, SecretSeal, type Budgets } from '#libs/access';
+import { SecretSeal, type Budgets } from '#libs/access';
 import { RolloutLedger, Rollouts, RolloutWorkflows, TemporalLink } from '#libs/control';
 import {
   ArtifactSources,
@@ -34,14 +34,11 @@ import { required, type Logger, type SluiceConfig, type Telemetry } from '#libs/
 import { ChangeFeed, Database, type ChangeFeedListener } from '#libs/store';
 import { setTimeout as pause } from 'node:timers/promises';
 import { assembleSpending } from './assembly-budgets.js';
+import { assembleIdentity } from './assembly-identity.js';
 import { RefusalLog } from './http/refusal-log.js';
 import type { ServerParts } from './server.js';
 
-export interface Assembly extends Omit<
-  ServerParts,
-  'isReady' | 'isDraining' | 'keyRing' | 'inference' | 'language' | 'budgets'
-> {
-  keyRing: KeyRing;
+export interface Assembly extends Omit<ServerParts, 'isReady' | 'isDraining' | 'inference' | 'language' | 'budgets'> {
   inference: InferenceService;
   language: LanguageService;
   budgets: Budgets;
@@ -58,19 +55,12 @@ export async function assemble(
   stack: AsyncDisposableStack,
 ): Promise<Assembly> {
   const masterKey = required(config.masterKey, 'SLUICE_MASTER_KEY');
-  const pepper = new Pepper(masterKey);
   const seal = new SecretSeal(masterKey);
   const databaseUrl = required(config.databaseUrl, 'DATABASE_URL');
   const database = stack.use(await connect(databaseUrl, log));
   const refusals = stack.use(new RefusalLog({ database, log }));
-  const keyRing = stack.use(
-    new KeyRing({
-      database,
-      pepper,
-      onProblem: (err) => log.warn({ err }, 'API keys cannot be read; those known stay good for now'),
-    }),
-  );
-  const apiKeys = new ApiKeys({ database, pepper, afterChange: (id) => keyRing.refresh(id) });
+  const identity = assembleIdentity(config, database, log, stack);
+  const { keyRing } = identity;
   const management = await manage(config, database, stack);
   const { budgets, spending } = assembleSpending(config, { database, log, telemetry, seal, refusals }, stack);
   const state = stack.use(new ServingState({ database, log }));
@@ -99,11 +89,10 @@ export async function assemble(
   return {
     ...management,
     secretHeaders: new SecretHeaders(database, seal),
-    apiKeys,
+    ...identity,
     budgets,
     spending,
     refusals,
-    keyRing,
     state,
     inference,
     language,

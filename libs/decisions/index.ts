@@ -7,7 +7,6 @@ export { thresholdsReached } from './budget-threshold.js';
 export {
   costMicros,
   freePrice,
-  mostConsumed,
   mostPriceMicros,
   tokensOutThatFit,
   worstCostMicros,

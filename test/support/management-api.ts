@@ -1,4 +1,15 @@
-import { ApiKeys, BudgetRegister, KeyRing, Pepper, PriceList, roles, SecretSeal, Usage, type Role } from '#libs/access';
+import {
+  ApiKeys,
+  BudgetRegister,
+  Directory,
+  KeyRing,
+  Pepper,
+  PriceList,
+  roles,
+  SecretSeal,
+  Usage,
+  type Role,
+} from '#libs/access';
 import { RolloutLedger, Rollouts } from '#libs/control';
 import {
   ArtifactStore,
@@ -56,14 +67,15 @@ export async function managementApi(
   const folder = await mkdtemp(join(tmpdir(), 'sluice-api-'));
   const log = createLogger({ service: 'test', level: 'silent' });
   const pepper = new Pepper(Buffer.alloc(32, 5));
-  const apiKeys = new ApiKeys({ database, pepper });
+  const keyRing = new KeyRing({ database, pepper });
+  const afterChange = (id: string): Promise<void> => keyRing.refresh(id);
+  const apiKeys = new ApiKeys({ database, pepper, afterChange });
   const made = await Promise.all(
     roles.map(async (role) => [
       role,
       { authorization: `Bearer ${(await apiKeys.create({ name: role, roles: [role], actor: 'system' })).key}` },
     ]),
   );
-  const keyRing = new KeyRing({ database, pepper });
   await keyRing.load();
   const replicaSets = new ReplicaSets(database);
   const signatures = new ModelSignatures(database, trust.bundles);
@@ -100,13 +112,14 @@ export async function managementApi(
       rollouts,
       quarantine,
       apiKeys,
+      directory: new Directory({ database, afterChange }),
+      identities: keyRing,
       spending: {
         currency: 'EUR',
         prices: new PriceList(database),
         register: new BudgetRegister(database, seal),
         usage: new Usage(database),
       },
-      keyRing,
       refusals,
       log,
       language: {

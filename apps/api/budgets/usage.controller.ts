@@ -1,4 +1,4 @@
-import { scopeOf, Usage, type Principal, type UsageGroup, type UsageSum } from '#libs/access';
+import { scopeOf, Usage, type Principal, type UsageGroup } from '#libs/access';
 import { Controller, Get, Headers, Inject, Query, Res } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
 import type { z } from 'zod';
@@ -45,7 +45,7 @@ export class UsageController {
       .header('content-type', 'text/csv; charset=utf-8')
       .header('content-disposition', 'attachment; filename="usage.csv"')
       .header('sluice-usage-complete', String(found.isComplete));
-    return usageCsv(found.usage as UsageSum[], new Set(groupBy));
+    return usageCsv(found.usage, new Set(groupBy));
   }
 }
 

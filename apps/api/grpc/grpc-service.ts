@@ -35,6 +35,8 @@ export interface GrpcServiceParts {
   version: string;
 }
 
+const nobody = null as unknown as Principal;
+
 interface StreamAnswer {
   error_message?: string;
   infer_response: Partial<GrpcInferResponse>;
@@ -73,7 +75,8 @@ export class GrpcService {
     const work = async (given: ServerUnaryCall<unknown, unknown>, done: sendUnaryData<unknown>): Promise<void> => {
       const call = new GrpcCall(given);
       try {
-        const principal = action === undefined ? undefined : this.parts.gatekeeper.admit(call.admitted, action);
+        // What is open to all looks at nobody.
+        const principal = action === undefined ? nobody : await this.parts.gatekeeper.admit(call.admitted, action);
         done(null, await answer(given.request, call, principal));
       } catch (failure) {
         done(this.refusalOf(call, failure));
@@ -88,7 +91,8 @@ export class GrpcService {
   ): Promise<void> {
     const call = new GrpcCall(given);
     try {
-      const principal = this.parts.gatekeeper.admit(call.admitted, 'infer');
+      const admitted = this.parts.gatekeeper.admit(call.admitted, 'infer');
+      const principal = admitted instanceof Promise ? await admitted : admitted;
       const outcome = await this.outcomeOf(given.request, call, principal, call.requestId);
       call.sendHead(outcome);
       if (outcome.error === undefined) done(null, outcome.payload);
@@ -101,7 +105,7 @@ export class GrpcService {
   private async inferStream(stream: ServerDuplexStream<GrpcInferRequest, StreamAnswer>): Promise<void> {
     const call = new GrpcCall(stream);
     try {
-      const principal = this.parts.gatekeeper.admit(call.admitted, 'infer');
+      const principal = await this.parts.gatekeeper.admit(call.admitted, 'infer');
       await answerInOrder(stream, (request) => this.answerOf(request, call, principal), call.over);
     } catch (failure) {
       // A client that has gone needs no status, and its half-read message is no news.
@@ -130,7 +134,7 @@ export class GrpcService {
     requestId: string,
   ): Promise<InferOutcome<GrpcInferResponse>> {
     const meter = this.parts.budgets?.meter(principal, requestId);
-    return this.parts.inference.infer({ ...askOf(request, call, principal.keyId, requestId), meter });
+    return this.parts.inference.infer({ ...askOf(request, call, principal, requestId), meter });
   }
 
   private refusalOf(call: GrpcCall, failure: unknown) {
@@ -144,7 +148,7 @@ export class GrpcService {
 function askOf(
   request: GrpcInferRequest,
   call: GrpcCall,
-  keyId: string,
+  { keyId, endpoints }: Principal,
   requestId: string,
 ): InferAsk<GrpcInferResponse> {
   const body: GrpcAsk = { request, timeoutMs: call.timeoutMs };
@@ -158,6 +162,7 @@ function askOf(
     stickyKey: call.header('sluice-sticky-key'),
     keyId,
     tenant: keyId,
+    visible: endpoints,
     traceparent: call.header('traceparent'),
     caller: call.presence,
   };

@@ -3,6 +3,7 @@ import type { EndpointLoading, InferAsk, InferenceService, InferOutcome, Serving
 import { sluiceError } from '#libs/kernel';
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest, onRequestHookHandler } from 'fastify';
 import { randomUUID } from 'node:crypto';
+import { whenAdmitted } from '../http/gatekeeper.js';
 import { hasKeyInQuery } from '../http/key-in-query.js';
 import { ProtocolPaths, refuseByProtocol } from '../http/protocol-paths.js';
 import { answerCoding, compressed, type BodyCoding } from './oip-body-coding.js';
@@ -29,7 +30,7 @@ export interface OipRoutesOptions {
   /** Keeps the accounts of requests; left out: nothing is counted. */
   budgets?: Pick<Budgets, 'meter'> | undefined;
   /** Who calls, and may they? Throws when not. */
-  authenticate(req: FastifyRequest, action: OipAction): Principal;
+  authenticate(req: FastifyRequest, action: OipAction): Principal | Promise<Principal>;
   isReady(): boolean;
   /** New inference is refused. */
   isDraining(): boolean;
@@ -118,6 +119,7 @@ function inferRoutes(
       stickyKey: headers['sluice-sticky-key'] as string | undefined,
       keyId: req.oipPrincipal.keyId,
       tenant: req.oipPrincipal.keyId,
+      visible: req.oipPrincipal.endpoints,
       traceparent: headers['traceparent'] as string | undefined,
       caller: callerOf(req.raw.socket),
       meter: budgets?.meter(req.oipPrincipal, requestId),
@@ -172,11 +174,10 @@ const nameRequest: onRequestHookHandler = (req, reply, done) => {
 
 function identifier({ authenticate }: OipRoutesOptions, action: OipAction): onRequestHookHandler {
   return (req, _reply, done) => {
-    try {
-      req.oipPrincipal = authenticate(req, action);
-    } catch (error) {
-      return done(error as FastifyError);
-    }
-    return done();
+    whenAdmitted(
+      () => authenticate(req, action),
+      (principal) => (req.oipPrincipal = principal),
+      done,
+    );
   };
 }

@@ -3,6 +3,7 @@ import type { LanguageExchange, LanguageService } from '#libs/inference';
 import { sluiceError } from '#libs/kernel';
 import type { FastifyInstance, FastifyReply, FastifyRequest, onRequestHookHandler } from 'fastify';
 import { randomUUID } from 'node:crypto';
+import { whenAdmitted } from '../http/gatekeeper.js';
 import { hasKeyInQuery } from '../http/key-in-query.js';
 import { BodyReader } from '../inference/oip-body.js';
 import { callerOf } from '../inference/oip-caller.js';
@@ -15,7 +16,7 @@ export interface LanguageRoutesOptions {
   /** Keeps the accounts of requests; left out: nothing is counted. */
   budgets?: Pick<Budgets, 'meter'> | undefined;
   /** Who calls, and may they? Throws when not. */
-  authenticate(req: FastifyRequest, action: 'infer' | 'model.metadata'): Principal;
+  authenticate(req: FastifyRequest, action: 'infer' | 'model.metadata'): Principal | Promise<Principal>;
   /** New inference is refused. */
   isDraining(): boolean;
   bodyLimitBytes: number;
@@ -45,12 +46,11 @@ export function identifier(
   action: 'infer' | 'model.metadata',
 ): onRequestHookHandler {
   return (req, _reply, done) => {
-    try {
-      req.languagePrincipal = authenticate(req, action);
-    } catch (error) {
-      return done(error as Error);
-    }
-    return done();
+    whenAdmitted(
+      () => authenticate(req, action),
+      (principal) => (req.languagePrincipal = principal),
+      done,
+    );
   };
 }
 
@@ -91,6 +91,7 @@ export function beginExchange(
     requestId,
     stickyKey: (headers['sluice-sticky-key'] as string | undefined) ?? (typeof user === 'string' ? user : undefined),
     keyId: req.languagePrincipal.keyId,
+    visible: req.languagePrincipal.endpoints,
     traceparent: headers['traceparent'] as string | undefined,
     caller: callerOf(req.raw.socket),
     meter: budgets?.meter(req.languagePrincipal, requestId),

@@ -1,6 +1,7 @@
 import type { LanguageExchange, ServingState } from '#libs/inference';
 import { isSluiceError } from '#libs/kernel';
 import type { FastifyInstance, FastifyReply } from 'fastify';
+import { visibleSnapshot } from '../http/visible-state.js';
 import { ProtocolPaths, refuseByProtocol } from '../http/protocol-paths.js';
 import { jsonType } from '../inference/oip-error.js';
 import { asBase64 } from './embedding-format.js';
@@ -61,9 +62,11 @@ function setUp(scope: FastifyInstance, options: OpenAiRoutesOptions): void {
 
 function modelRoutes(scope: FastifyInstance, options: OpenAiRoutesOptions): void {
   const onRequest = identifier(options, 'model.metadata');
-  scope.get('/models', { onRequest }, () => listModels(options.state.snapshot));
-  scope.get<{ Params: { model: string } }>('/models/:model', { onRequest }, ({ params }) =>
-    describeModel(options.state.snapshot, params.model),
+  scope.get('/models', { onRequest }, (req) =>
+    listModels(visibleSnapshot(req.languagePrincipal, options.state.snapshot)),
+  );
+  scope.get<{ Params: { model: string } }>('/models/:model', { onRequest }, (req) =>
+    describeModel(visibleSnapshot(req.languagePrincipal, options.state.snapshot), req.params.model),
   );
 }
 

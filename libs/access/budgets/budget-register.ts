@@ -76,9 +76,21 @@ export class BudgetRegister {
            thresholds, webhook_url, webhook_key_id, webhook_secret, created_at, created_by)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, now(), $15)`,
         [
-          ...[id, wish.name, tenantId, wish.subject.kind, wish.subject.id, wish.unit, wish.limit, wish.period],
-          ...[wish.timeZone, wish.isHard, thresholds, wish.webhookUrl ?? null, sealed?.keyId ?? null],
-          ...[sealed?.sealed ?? null, by.actor],
+          id,
+          wish.name,
+          tenantId,
+          wish.subject.kind,
+          wish.subject.id,
+          wish.unit,
+          wish.limit,
+          wish.period,
+          wish.timeZone,
+          wish.isHard,
+          thresholds,
+          wish.webhookUrl ?? null,
+          sealed?.keyId ?? null,
+          sealed?.sealed ?? null,
+          by.actor,
         ],
       );
       const { kind, id: subjectId } = wish.subject;

@@ -60,6 +60,7 @@ const codeOf = (failure: unknown): string => (isSluiceError(failure) ? failure.c
 it('spends a hard budget to its last unit over four processes, and not one more', async () => {
   const budgetId = await madeBudget(db.database, { limit: 1_000, subject: subject() });
   const processes = await Promise.all([started(), started(), started(), started()]);
+  const [first] = processes;
   let spent = 0;
   const client = async (index: number): Promise<void> => {
     const budgets = processes[index % 4]!;
@@ -80,7 +81,7 @@ it('spends a hard budget to its last unit over four processes, and not one more'
   await vi.waitFor(async () => expect((await periodOf(db.database, budgetId)).held).toBe(0), soon);
   for (;;) {
     try {
-      (await processes[0]!.reserve(payer, worst(1), 'r')).settle(used(1));
+      (await first.reserve(payer, worst(1), 'r')).settle(used(1));
       spent += 1;
     } catch (failure) {
       expect(codeOf(failure)).toBe('SLU_BUDGET_EXHAUSTED');
@@ -213,8 +214,16 @@ it('prices a request by what was in force when it came, and sums it up once', as
   const found = await usage.find({ groupBy: ['key', 'model'], asked: {}, allowed: { tenantId: payer.tenantId } });
   expect(found.usage).toEqual([
     {
-      ...{ keyId: payer.keyId, model: 'smol', version: '1', requests: 2, failures: 0, tokensIn: 1_000 },
-      ...{ tokensOut: 0, replicaMs: 0, rows: 2, costMicros: 6_000 },
+      keyId: payer.keyId,
+      model: 'smol',
+      version: '1',
+      requests: 2,
+      failures: 0,
+      tokensIn: 1_000,
+      tokensOut: 0,
+      replicaMs: 0,
+      rows: 2,
+      costMicros: 6_000,
     },
   ]);
   const foreign = { asked: { keyId: payer.keyId }, allowed: { keyId: randomUUID() } };

@@ -91,7 +91,7 @@ export class Budgets implements ChangeFeedListener, AsyncDisposable {
     await this.read();
     this.writer.start();
     const everyMs = ((this.settings.lostAfterSeconds ?? minutes(1)) * 1_000) / 4;
-    this.keeper = setInterval(() => (this.keeping ??= this.keep()), everyMs);
+    this.keeper = setInterval(() => void (this.keeping ??= this.keep()), everyMs);
     this.keeper.unref();
   }
 
