@@ -24,7 +24,7 @@ export interface SpendingParts {
 
 /** Prices, budgets and usage: on the way of requests, and for those who look after them. */
 export function assembleSpending(
-  config: Pick<SluiceConfig, 'currency' | 'webhookHosts'>,
+  config: Pick<SluiceConfig, 'currency' | 'budgetLostSeconds' | 'webhookHosts'>,
   { database, log, telemetry, seal, refusals }: SpendingParts,
   stack: AsyncDisposableStack,
 ): { budgets: Budgets; spending: Spending } {
@@ -34,6 +34,7 @@ export function assembleSpending(
       database,
       log,
       currency,
+      lostAfterSeconds: config.budgetLostSeconds,
       onRefused: ({ account, budget, requestId }) => {
         const resource = `budget:${budget.id}`;
         refusals.note({ actor: actorOf(account), resource, code: 'SLU_BUDGET_EXHAUSTED', requestId });

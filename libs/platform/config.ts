@@ -55,6 +55,8 @@ export interface SluiceConfig {
   streamHeartbeatSeconds: number;
   /** ISO 4217: the one currency of all prices and budgets. */
   currency: string;
+  /** An API process that says nothing for so long is given up: what it held of hard budgets counts as spent. */
+  budgetLostSeconds: number;
   /** Where webhooks may go: `host`, `host:port`, `*.domain` or ranges; unset means anywhere but private networks, by TLS. */
   webhookHosts: string[] | undefined;
   replicas: ReplicaTimes;
@@ -132,6 +134,7 @@ const settings = z.object({
     .string()
     .regex(/^[A-Z]{3}$/, 'must be three capital letters (ISO 4217), for example EUR')
     .default('USD'),
+  SLUICE_BUDGET_LOST_SECONDS: wholeSeconds(60),
   SLUICE_WEBHOOK_HOSTS: z
     .string()
     .regex(/^[^\s,@]+(\s*,\s*[^\s,@]+)*$/, 'must be hosts, host:port, *.domain or ranges, separated by commas')
@@ -187,6 +190,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): S
     bodyLimitBytes: value.SLUICE_BODY_LIMIT_BYTES,
     artifactLimitBytes: value.SLUICE_ARTIFACT_LIMIT_BYTES,
     currency: value.SLUICE_CURRENCY,
+    budgetLostSeconds: value.SLUICE_BUDGET_LOST_SECONDS,
     webhookHosts: value.SLUICE_WEBHOOK_HOSTS?.split(',').map((host) => host.trim()),
     streamHeartbeatSeconds: value.SLUICE_STREAM_HEARTBEAT_SECONDS,
     replicas: {

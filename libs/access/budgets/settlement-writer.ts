@@ -17,7 +17,7 @@ export interface SettlementWriterParts {
 const defaultEveryMs = 200;
 const urgentMs = 10;
 /** The others may think that a process is lost that says nothing for a while. */
-const aliveEveryMs = secondsToMs(5);
+const aliveEveryMs = secondsToMs(1);
 
 /**
  * Writes settlements in order, one at a time. One that may or may not have arrived is sent again as it was, by its number,
