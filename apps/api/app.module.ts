@@ -1,4 +1,5 @@
 import { ApiKeys, BudgetRegister, Directory, PriceList, Usage } from '#libs/access';
+import { Auditing } from '#libs/audit';
 import { Rollouts } from '#libs/control';
 import {
   Endpoints,
@@ -11,6 +12,8 @@ import {
   SigningKeys,
 } from '#libs/inference';
 import { Module, type DynamicModule } from '@nestjs/common';
+import { AuditController } from './audit/audit.controller.js';
+import { HoldsController } from './audit/holds.controller.js';
 import { BudgetsController } from './budgets/budgets.controller.js';
 import { Currency, PricesController } from './budgets/prices.controller.js';
 import { UsageController } from './budgets/usage.controller.js';
@@ -51,6 +54,7 @@ export interface ManagementParts {
   quarantine: QuarantineLedger;
   apiKeys: ApiKeys;
   directory: Directory;
+  auditing: Auditing;
   spending: Spending;
   reference: Reference;
 }
@@ -72,6 +76,8 @@ export interface ManagementParts {
     ServiceAccountsController,
     ReplicasController,
     QuarantineController,
+    AuditController,
+    HoldsController,
     PricesController,
     BudgetsController,
     UsageController,
@@ -96,6 +102,7 @@ export function appModule(parts: ManagementParts): DynamicModule {
       { provide: QuarantineLedger, useValue: parts.quarantine },
       { provide: Directory, useValue: parts.directory },
       { provide: ApiKeys, useValue: parts.apiKeys },
+      { provide: Auditing, useValue: parts.auditing },
       { provide: Currency, useValue: parts.spending.currency },
       { provide: PriceList, useValue: parts.spending.prices },
       { provide: BudgetRegister, useValue: parts.spending.register },

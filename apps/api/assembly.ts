@@ -35,6 +35,7 @@ import { ChangeFeed, Database, type ChangeFeedListener } from '#libs/store';
 import { setTimeout as pause } from 'node:timers/promises';
 import { assembleSpending } from './assembly-budgets.js';
 import { assembleIdentity } from './assembly-identity.js';
+import { startAuditing } from './assembly-audit.js';
 import { RefusalLog } from './http/refusal-log.js';
 import type { ServerParts } from './server.js';
 
@@ -58,6 +59,7 @@ export async function assemble(
   const seal = new SecretSeal(masterKey);
   const databaseUrl = required(config.databaseUrl, 'DATABASE_URL');
   const database = stack.use(await connect(databaseUrl, log));
+  const auditing = await withRetry(() => startAuditing(config, database, log, telemetry, stack), log);
   const refusals = stack.use(new RefusalLog({ database, log }));
   const identity = assembleIdentity(config, database, log, stack);
   const { keyRing } = identity;
@@ -90,6 +92,7 @@ export async function assemble(
     ...management,
     secretHeaders: new SecretHeaders(database, seal),
     ...identity,
+    auditing,
     budgets,
     spending,
     refusals,
@@ -175,7 +178,7 @@ async function serve(
       tracer,
     }),
   );
-  const metrics = new LanguageMetrics(telemetry.meter);
+  const metrics = new LanguageMetrics(telemetry.meter, telemetry.histograms);
   const language = stack.use(new LanguageService({ inference, recorder, log, tracer, metrics }));
   registerInferenceMetrics(telemetry.meter, { service: inference, counters, recorder, spool, state });
   return { inference, language };
@@ -232,7 +235,7 @@ function followers(all: readonly ChangeFeedListener[], log: Logger): ChangeFeedL
 }
 
 const connect = (url: string, log: Logger): Promise<Database> =>
-  withRetry(() => Database.connect({ url, applicationName: service }), log);
+  withRetry(() => Database.connect({ url, applicationName: service, isRestricted: true }), log);
 
 async function withRetry<T>(work: () => Promise<T>, log: Logger): Promise<T> {
   for (let attempt = 1; ; attempt += 1) {

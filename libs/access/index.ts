@@ -17,6 +17,6 @@ export { PriceList, type PriceScope, type PriceView } from './budgets/price-list
 export type { RequestMeter, Used, WorstCase } from './budgets/request-meter.js';
 export { usageGroups, type UsageGroup, type UsageSum } from './budgets/usage-days.js';
 export { Usage } from './budgets/usage.js';
-export { permits, permitTable, requirePermit, scopeOf, type Action } from './permit-table.js';
+export { type Action, permits, permitTable, requirePermit, scopeOf } from './permit-table.js';
 export { requireReach } from './reach.js';
 export { actorOf, defaultProjectId, defaultTenantId, roles, type Principal, type Role } from './principal.js';

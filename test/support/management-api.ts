@@ -10,6 +10,8 @@ import {
   Usage,
   type Role,
 } from '#libs/access';
+import { AuditKeys, Auditing } from '#libs/audit';
+import { FolderPlace } from '#libs/audit/adapters/folder';
 import { RolloutLedger, Rollouts } from '#libs/control';
 import {
   ArtifactStore,
@@ -42,6 +44,7 @@ export interface ManagementApi extends AsyncDisposable {
   db: FreshDatabase;
   folder: string;
   refusals: RefusalLog;
+  auditing: Auditing;
   gatekeeper: Gatekeeper;
   /** `Authorization` by role. */
   as: Record<Role, { authorization: string }>;
@@ -66,6 +69,12 @@ export async function managementApi(
   const { database } = db;
   const folder = await mkdtemp(join(tmpdir(), 'sluice-api-'));
   const log = createLogger({ service: 'test', level: 'silent' });
+  const auditing = await Auditing.start({
+    database,
+    keys: new AuditKeys(Buffer.alloc(32, 5)),
+    place: new FolderPlace(join(folder, 'checkpoints')),
+    log,
+  });
   const pepper = new Pepper(Buffer.alloc(32, 5));
   const keyRing = new KeyRing({ database, pepper });
   const afterChange = (id: string): Promise<void> => keyRing.refresh(id);
@@ -112,6 +121,7 @@ export async function managementApi(
       rollouts,
       quarantine,
       apiKeys,
+      auditing,
       directory: new Directory({ database, afterChange }),
       identities: keyRing,
       spending: {
@@ -147,6 +157,7 @@ export async function managementApi(
     app,
     db,
     folder,
+    auditing,
     refusals,
     gatekeeper: new Gatekeeper(keyRing, refusals),
     workflows,
@@ -157,6 +168,7 @@ export async function managementApi(
       await refusals[Symbol.asyncDispose]();
       await quarantine[Symbol.asyncDispose]();
       keyRing[Symbol.dispose]();
+      await auditing[Symbol.asyncDispose]();
       await db[Symbol.asyncDispose]();
       await rm(folder, { recursive: true, force: true });
     },

@@ -106,7 +106,7 @@ export function beginExchange(
  * Makes something of a whole answer. What a model server sent must not come into the log with an error of ours, and a
  * parser's error quotes it. @throws SLU_INFERENCE_UPSTREAM
  */
-export function madeOf<T>(answer: Buffer, endpoint: string, make: (answer: Buffer) => T): T {
+export function madeOf<T>(answer: string, endpoint: string, make: (answer: string) => T): T {
   try {
     return make(answer);
   } catch {
