@@ -1,4 +1,4 @@
-import { SecretSeal } from '#libs/access';
+import { SecretSeal, type Budgets } from '#libs/access';
 import { RolloutLedger, Rollouts, RolloutWorkflows, TemporalLink } from '#libs/control';
 import {
   ArtifactSources,
@@ -34,14 +34,16 @@ import { isOwnMachine, required, type Logger, type SluiceConfig, type Telemetry 
 import { ChangeFeed, Database, type ChangeFeedListener } from '#libs/store';
 import { setTimeout as pause } from 'node:timers/promises';
 import { openIdempotency } from './assembly-idempotency.js';
+import { assembleSpending } from './assembly-budgets.js';
 import { assembleIdentity } from './assembly-identity.js';
 import { startAuditing } from './assembly-audit.js';
 import { RefusalLog } from './http/refusal-log.js';
 import type { ServerParts } from './server.js';
 
-export interface Assembly extends Omit<ServerParts, 'isReady' | 'isDraining' | 'inference' | 'language'> {
+export interface Assembly extends Omit<ServerParts, 'isReady' | 'isDraining' | 'inference' | 'language' | 'budgets'> {
   inference: InferenceService;
   language: LanguageService;
+  budgets: Budgets;
 }
 
 const service = 'sluice-api';
@@ -64,6 +66,7 @@ export async function assemble(
   const { keyRing } = identity;
   const idempotency = openIdempotency(database, masterKey, log, stack);
   const management = await manage(config, database, stack);
+  const { budgets, spending } = assembleSpending(config, { database, log, telemetry, seal, refusals }, stack);
   const state = stack.use(new ServingState({ database, log }));
   const quarantine = stack.use(new QuarantineLedger({ database, log }));
   const secrets = stack.use(new SecretHeaderRing({ database, seal, log }));
@@ -77,13 +80,14 @@ export async function assemble(
     isUp: (versionKey) => inference.hasReadyReplica(versionKey),
   });
   await withRetry(() => keyRing.load(), log);
+  await withRetry(() => budgets.start(), log);
   await secrets.load();
   await state.load();
   await management.registry
     .sweep()
     .catch((err: unknown) => log.warn({ err }, 'the artifact folder could not be swept'));
   const feed = stack.use(
-    new ChangeFeed(databaseUrl, `${service}-feed`, followers([keyRing, secrets, state, quarantine], log)),
+    new ChangeFeed(databaseUrl, `${service}-feed`, followers([keyRing, budgets, secrets, state, quarantine], log)),
   );
   await feed.start();
   return {
@@ -91,6 +95,8 @@ export async function assemble(
     secretHeaders: new SecretHeaders(database, seal),
     ...identity,
     auditing,
+    budgets,
+    spending,
     refusals,
     idempotency,
     state,

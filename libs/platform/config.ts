@@ -63,6 +63,12 @@ export interface SluiceConfig {
   artifactLimitBytes: number;
   /** After so long without an event a stream says that it lives; 0: never. */
   streamHeartbeatSeconds: number;
+  /** ISO 4217: the one currency of all prices and budgets. */
+  currency: string;
+  /** An API process that says nothing for so long is given up: what it held of hard budgets counts as spent. */
+  budgetLostSeconds: number;
+  /** Where webhooks may go: `host`, `host:port`, `*.domain` or ranges; unset means anywhere but private networks, by TLS. */
+  webhookHosts: string[] | undefined;
   replicas: ReplicaTimes;
 }
 
@@ -156,6 +162,15 @@ const settings = z.object({
   SLUICE_REPLICA_DRAIN_SECONDS: wholeSeconds(30),
   SLUICE_BODY_LIMIT_BYTES: z.coerce.number().int().min(1_024).default(mebibytes(16)),
   SLUICE_ARTIFACT_LIMIT_BYTES: z.coerce.number().int().min(mebibytes(1)).default(gibibytes(64)),
+  SLUICE_CURRENCY: z
+    .string()
+    .regex(/^[A-Z]{3}$/, 'must be three capital letters (ISO 4217), for example EUR')
+    .default('USD'),
+  SLUICE_BUDGET_LOST_SECONDS: wholeSeconds(60),
+  SLUICE_WEBHOOK_HOSTS: z
+    .string()
+    .regex(/^[^\s,@]+(\s*,\s*[^\s,@]+)*$/, 'must be hosts, host:port, *.domain or ranges, separated by commas')
+    .optional(),
   SLUICE_STREAM_HEARTBEAT_SECONDS: z.coerce.number().min(0).max(3_600).default(10),
 });
 
@@ -212,6 +227,9 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): S
     spoolFolder: join(home, 'spool'),
     bodyLimitBytes: value.SLUICE_BODY_LIMIT_BYTES,
     artifactLimitBytes: value.SLUICE_ARTIFACT_LIMIT_BYTES,
+    currency: value.SLUICE_CURRENCY,
+    budgetLostSeconds: value.SLUICE_BUDGET_LOST_SECONDS,
+    webhookHosts: value.SLUICE_WEBHOOK_HOSTS?.split(',').map((host) => host.trim()),
     streamHeartbeatSeconds: value.SLUICE_STREAM_HEARTBEAT_SECONDS,
     replicas: {
       startDeadlineSeconds: value.SLUICE_REPLICA_START_SECONDS,
