@@ -79,7 +79,14 @@ export async function assemble(
     .sweep()
     .catch((err: unknown) => log.warn({ err }, 'the artifact folder could not be swept'));
   const feed = stack.use(
-    new ChangeFeed(databaseUrl, `${service}-feed`, followers([keyRing, secrets, state, quarantine], log)),
+    new ChangeFeed(
+      databaseUrl,
+      `${service}-feed`,
+      followers(
+        [keyRing, ...(identity.tokens === undefined ? [] : [identity.tokens]), secrets, state, quarantine],
+        log,
+      ),
+    ),
   );
   await feed.start();
   return {
