@@ -86,8 +86,9 @@ export async function assemble(
   await management.registry
     .sweep()
     .catch((err: unknown) => log.warn({ err }, 'the artifact folder could not be swept'));
+  const heard = [keyRing, budgets, ...(identity.tokens === undefined ? [] : [identity.tokens])];
   const feed = stack.use(
-    new ChangeFeed(databaseUrl, `${service}-feed`, followers([keyRing, budgets, secrets, state, quarantine], log)),
+    new ChangeFeed(databaseUrl, `${service}-feed`, followers([...heard, secrets, state, quarantine], log)),
   );
   await feed.start();
   return {

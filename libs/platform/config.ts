@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { z } from 'zod';
+import { oidcConfigOf, oidcVariables, type OidcConfig } from './oidc-config.js';
 
 export const logLevels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
 
@@ -55,6 +56,8 @@ export interface SluiceConfig {
   remoteHosts: string[] | undefined;
   /** Networks of the proxies whose `X-Forwarded-For` counts. */
   trustedProxies: string[];
+  /** Unset: nobody's tokens are trusted, and API keys alone open. */
+  oidc: OidcConfig | undefined;
   /** Short on purpose: the path of a Unix socket holds about 100 bytes. */
   socketFolder: string;
   spoolFolder: string;
@@ -156,6 +159,7 @@ const settings = z.object({
     .string()
     .refine((text) => text.split(',').every(isNetwork), 'must be networks as 10.0.0.0/8, separated by commas')
     .optional(),
+  ...oidcVariables,
   SLUICE_REPLICA_START_SECONDS: wholeSeconds(300),
   SLUICE_REPLICA_LIVENESS_SECONDS: wholeSeconds(20),
   SLUICE_REPLICA_RUN_LIMIT_SECONDS: wholeSeconds(120),
@@ -220,6 +224,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): S
     sigstoreTrustRoot: value.SLUICE_SIGSTORE_TRUST_ROOT && resolve(value.SLUICE_SIGSTORE_TRUST_ROOT),
     remoteHosts: value.SLUICE_REMOTE_HOSTS?.split(',').map((host) => host.trim()),
     trustedProxies: value.SLUICE_TRUSTED_PROXIES?.split(',').map((network) => network.trim()) ?? [],
+    oidc: oidcConfigOf(value),
     socketFolder: join(
       shortTemporaryFolder(),
       `sluice-${createHash('sha256').update(home).digest('hex').slice(0, 10)}`,
