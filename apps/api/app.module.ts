@@ -1,4 +1,4 @@
-import { ApiKeys } from '#libs/access';
+import { ApiKeys, Directory } from '#libs/access';
 import { Auditing } from '#libs/audit';
 import { Rollouts } from '#libs/control';
 import {
@@ -16,6 +16,10 @@ import { AuditController } from './audit/audit.controller.js';
 import { HoldsController } from './audit/holds.controller.js';
 import { EndpointsController } from './endpoints/endpoints.controller.js';
 import { PoliciesController } from './endpoints/policies.controller.js';
+import { PeopleController } from './identity/people.controller.js';
+import { ProjectsController } from './identity/projects.controller.js';
+import { ServiceAccountsController } from './identity/service-accounts.controller.js';
+import { TenantsController } from './identity/tenants.controller.js';
 import { KeysController } from './keys/keys.controller.js';
 import { LineageController } from './models/lineage.controller.js';
 import { ModelsController } from './models/models.controller.js';
@@ -39,6 +43,7 @@ export interface ManagementParts {
   quarantine: QuarantineLedger;
   apiKeys: ApiKeys;
   auditing: Auditing;
+  directory: Directory;
   reference: Reference;
 }
 
@@ -53,6 +58,10 @@ export interface ManagementParts {
     PoliciesController,
     RolloutsController,
     KeysController,
+    TenantsController,
+    ProjectsController,
+    PeopleController,
+    ServiceAccountsController,
     ReplicasController,
     QuarantineController,
     AuditController,
@@ -76,6 +85,7 @@ export function appModule(parts: ManagementParts): DynamicModule {
       { provide: SecretHeaders, useValue: parts.secretHeaders },
       { provide: Rollouts, useValue: parts.rollouts },
       { provide: QuarantineLedger, useValue: parts.quarantine },
+      { provide: Directory, useValue: parts.directory },
       { provide: ApiKeys, useValue: parts.apiKeys },
       { provide: Auditing, useValue: parts.auditing },
       { provide: Reference, useValue: parts.reference },

@@ -1,4 +1,4 @@
-import { ApiKeys, KeyRing, Pepper, roles, SecretSeal, type Role } from '#libs/access';
+import { ApiKeys, Directory, KeyRing, Pepper, roles, SecretSeal, type Role } from '#libs/access';
 import { AuditKeys, Auditing } from '#libs/audit';
 import { FolderPlace } from '#libs/audit/adapters/folder';
 import { RolloutLedger, Rollouts } from '#libs/control';
@@ -65,14 +65,15 @@ export async function managementApi(
     log,
   });
   const pepper = new Pepper(Buffer.alloc(32, 5));
-  const apiKeys = new ApiKeys({ database, pepper });
+  const keyRing = new KeyRing({ database, pepper });
+  const afterChange = (id: string): Promise<void> => keyRing.refresh(id);
+  const apiKeys = new ApiKeys({ database, pepper, afterChange });
   const made = await Promise.all(
     roles.map(async (role) => [
       role,
       { authorization: `Bearer ${(await apiKeys.create({ name: role, roles: [role], actor: 'system' })).key}` },
     ]),
   );
-  const keyRing = new KeyRing({ database, pepper });
   await keyRing.load();
   const replicaSets = new ReplicaSets(database);
   const signatures = new ModelSignatures(database, trust.bundles);
@@ -109,7 +110,8 @@ export async function managementApi(
       quarantine,
       apiKeys,
       auditing,
-      keyRing,
+      directory: new Directory({ database, afterChange }),
+      identities: keyRing,
       refusals,
       log,
       language: {

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import type { Principal } from '#libs/access';
 import type { EndpointLoading, InferAsk, InferenceService, InferOutcome, ServingState } from '#libs/inference';
 import { sluiceError } from '#libs/kernel';
 import type { Logger } from '#libs/platform';
@@ -31,6 +32,8 @@ export interface GrpcServiceParts {
   log: Logger;
   version: string;
 }
+
+const nobody = null as unknown as Principal;
 
 interface StreamAnswer {
   error_message?: string;
@@ -70,7 +73,8 @@ export class GrpcService {
     const work = async (given: ServerUnaryCall<unknown, unknown>, done: sendUnaryData<unknown>): Promise<void> => {
       const call = new GrpcCall(given);
       try {
-        const principal = action === undefined ? undefined : this.parts.gatekeeper.admit(call.admitted, action);
+        // What is open to all looks at nobody.
+        const principal = action === undefined ? nobody : await this.parts.gatekeeper.admit(call.admitted, action);
         done(null, await answer(given.request, call, principal));
       } catch (failure) {
         done(this.refusalOf(call, failure));
@@ -85,8 +89,9 @@ export class GrpcService {
   ): Promise<void> {
     const call = new GrpcCall(given);
     try {
-      const { keyId } = this.parts.gatekeeper.admit(call.admitted, 'infer');
-      const outcome = await this.parts.inference.infer(askOf(given.request, call, keyId, call.requestId));
+      const admitted = this.parts.gatekeeper.admit(call.admitted, 'infer');
+      const principal = admitted instanceof Promise ? await admitted : admitted;
+      const outcome = await this.parts.inference.infer(askOf(given.request, call, principal, call.requestId));
       call.sendHead(outcome);
       if (outcome.error === undefined) done(null, outcome.payload);
       else done(call.errorOf(outcome.error));
@@ -98,8 +103,8 @@ export class GrpcService {
   private async inferStream(stream: ServerDuplexStream<GrpcInferRequest, StreamAnswer>): Promise<void> {
     const call = new GrpcCall(stream);
     try {
-      const { keyId } = this.parts.gatekeeper.admit(call.admitted, 'infer');
-      await answerInOrder(stream, (request) => this.answerOf(request, call, keyId), call.over);
+      const principal = await this.parts.gatekeeper.admit(call.admitted, 'infer');
+      await answerInOrder(stream, (request) => this.answerOf(request, call, principal), call.over);
     } catch (failure) {
       // A client that has gone needs no status, and its half-read message is no news.
       if (!call.over.aborted) stream.emit('error', this.refusalOf(call, failure));
@@ -107,9 +112,9 @@ export class GrpcService {
   }
 
   /** On a stream a failed request is an answer like any other; only the stream's own failure ends it. */
-  private async answerOf(request: GrpcInferRequest, call: GrpcCall, keyId: string): Promise<StreamAnswer> {
+  private async answerOf(request: GrpcInferRequest, call: GrpcCall, principal: Principal): Promise<StreamAnswer> {
     const wantsFinal = request.parameters['triton_enable_empty_final_response']?.bool_param === true;
-    const { error, payload } = await this.parts.inference.infer(askOf(request, call, keyId, randomUUID()));
+    const { error, payload } = await this.parts.inference.infer(askOf(request, call, principal, randomUUID()));
     if (payload === undefined) {
       const { id, model_name, model_version } = request;
       const text = asSluiceError(error).message;
@@ -131,7 +136,7 @@ export class GrpcService {
 function askOf(
   request: GrpcInferRequest,
   call: GrpcCall,
-  keyId: string,
+  { keyId, endpoints }: Principal,
   requestId: string,
 ): InferAsk<GrpcInferResponse> {
   const body: GrpcAsk = { request, timeoutMs: call.timeoutMs };
@@ -145,6 +150,7 @@ function askOf(
     stickyKey: call.header('sluice-sticky-key'),
     keyId,
     tenant: keyId,
+    visible: endpoints,
     traceparent: call.header('traceparent'),
     caller: call.presence,
   };

@@ -3,6 +3,7 @@ import type { EndpointLoading, InferAsk, InferenceService, InferOutcome, Serving
 import { sluiceError } from '#libs/kernel';
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest, onRequestHookHandler } from 'fastify';
 import { randomUUID } from 'node:crypto';
+import { whenAdmitted } from '../http/gatekeeper.js';
 import { hasKeyInQuery } from '../http/key-in-query.js';
 import { ProtocolPaths, refuseByProtocol } from '../http/protocol-paths.js';
 import { answerCoding, compressed, type BodyCoding } from './oip-body-coding.js';
@@ -27,7 +28,7 @@ export interface OipRoutesOptions {
   /** Knows the routes of other protocols below `/v2` too; left out, there are none. */
   paths?: ProtocolPaths | undefined;
   /** Who calls, and may they? Throws when not. */
-  authenticate(req: FastifyRequest, action: OipAction): Principal;
+  authenticate(req: FastifyRequest, action: OipAction): Principal | Promise<Principal>;
   isReady(): boolean;
   /** New inference is refused. */
   isDraining(): boolean;
@@ -111,6 +112,7 @@ function inferRoutes(scope: FastifyInstance, { inference }: OipRoutesOptions, on
       stickyKey: headers['sluice-sticky-key'] as string | undefined,
       keyId: req.oipPrincipal.keyId,
       tenant: req.oipPrincipal.keyId,
+      visible: req.oipPrincipal.endpoints,
       traceparent: headers['traceparent'] as string | undefined,
       caller: callerOf(req.raw.socket),
     });
@@ -164,11 +166,10 @@ const nameRequest: onRequestHookHandler = (req, reply, done) => {
 
 function identifier({ authenticate }: OipRoutesOptions, action: OipAction): onRequestHookHandler {
   return (req, _reply, done) => {
-    try {
-      req.oipPrincipal = authenticate(req, action);
-    } catch (error) {
-      return done(error as FastifyError);
-    }
-    return done();
+    whenAdmitted(
+      () => authenticate(req, action),
+      (principal) => (req.oipPrincipal = principal),
+      done,
+    );
   };
 }
