@@ -40,9 +40,10 @@ export async function appendAudits(tx: Tx, events: readonly AuditEvent[]): Promi
   const rows = events.map((event) => sealed(storedEvent(event, now), seal?.keys));
   const [first] = rows;
   // Several rows are cheaper, on both sides, as one parameter than as a parameter for each value.
-  const [made] = (await (first !== undefined && rows.length === 1
-    ? tx.query(insertRow, parametersOf(first))
-    : tx.query(insertRows, [JSON.stringify(rows)]))) as { xid: string }[];
+  const isOne = first !== undefined && rows.length === 1;
+  const [made]: { xid: string }[] = isOne
+    ? await tx.query(insertRow, parametersOf(first))
+    : await tx.query(insertRows, [JSON.stringify(rows)]);
   if (made !== undefined) seal?.onAppend?.(rows.map(({ id }) => ({ id, xid: made.xid })));
 }
 
