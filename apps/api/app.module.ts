@@ -42,8 +42,8 @@ export interface ManagementParts {
   rollouts: Rollouts;
   quarantine: QuarantineLedger;
   apiKeys: ApiKeys;
-  auditing: Auditing;
   directory: Directory;
+  auditing: Auditing;
   reference: Reference;
 }
 

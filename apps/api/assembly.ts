@@ -30,11 +30,12 @@ import { OciFetcher } from '#libs/inference/adapters/oci';
 import { S3Fetcher } from '#libs/inference/adapters/s3';
 import { SigstoreVerifier } from '#libs/inference/adapters/sigstore';
 import { systemClock } from '#libs/kernel';
-import { required, type Logger, type SluiceConfig, type Telemetry } from '#libs/platform';
+import { isOwnMachine, required, type Logger, type SluiceConfig, type Telemetry } from '#libs/platform';
 import { ChangeFeed, Database, type ChangeFeedListener } from '#libs/store';
 import { setTimeout as pause } from 'node:timers/promises';
-import { startAuditing } from './assembly-audit.js';
+import { openIdempotency } from './assembly-idempotency.js';
 import { assembleIdentity } from './assembly-identity.js';
+import { startAuditing } from './assembly-audit.js';
 import { RefusalLog } from './http/refusal-log.js';
 import type { ServerParts } from './server.js';
 
@@ -61,6 +62,7 @@ export async function assemble(
   const refusals = stack.use(new RefusalLog({ database, log }));
   const identity = assembleIdentity(config, database, log, stack);
   const { keyRing } = identity;
+  const idempotency = openIdempotency(database, masterKey, log, stack);
   const management = await manage(config, database, stack);
   const state = stack.use(new ServingState({ database, log }));
   const quarantine = stack.use(new QuarantineLedger({ database, log }));
@@ -87,9 +89,10 @@ export async function assemble(
   return {
     ...management,
     secretHeaders: new SecretHeaders(database, seal),
-    auditing,
     ...identity,
+    auditing,
     refusals,
+    idempotency,
     state,
     inference,
     language,
@@ -208,9 +211,6 @@ function sourceAccess({ artifactSources: prefixes, host }: SluiceConfig): Source
     problem: 'the API listens beyond loopback; let the operator set SLUICE_ARTIFACT_SOURCES',
   };
 }
-
-const isOwnMachine = (host: string): boolean =>
-  host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host);
 
 function followers(all: readonly ChangeFeedListener[], log: Logger): ChangeFeedListener {
   return {

@@ -15,6 +15,11 @@ export interface SluiceConfig {
   host: string;
   port: number;
   grpcPort: number;
+  tls: TlsSettings;
+  /** Whether somebody chose to serve without TLS, so that nobody has to be warned of it. */
+  isPlainHttpChosen: boolean;
+  /** Origins (`https://console.example`) whose pages may call the API from a browser; none by default. */
+  corsOrigins: string[];
   /** Unset: the embedded PostgreSQL. */
   databaseUrl: string | undefined;
   /** Unset: the embedded Temporal server. */
@@ -61,6 +66,12 @@ export interface SluiceConfig {
   replicas: ReplicaTimes;
 }
 
+export type TlsSettings =
+  | { kind: 'off' }
+  /** Sluice's own certificate, in this folder. */
+  | { kind: 'self-signed'; folder: string }
+  | { kind: 'files'; certificateFile: string; privateKeyFile: string };
+
 /** How long a replica may take for what. */
 export interface ReplicaTimes {
   /** From its start to its being ready. */
@@ -82,6 +93,16 @@ const settings = z.object({
   SLUICE_HOST: z.string().min(1).default('127.0.0.1'),
   SLUICE_PORT: z.coerce.number().int().min(0).max(65_535).default(8_080),
   SLUICE_GRPC_PORT: z.coerce.number().int().min(0).max(65_535).default(8_081),
+  SLUICE_TLS: z.enum(['off', 'self-signed', 'files']).optional(),
+  SLUICE_TLS_CERT: z.string().optional(),
+  SLUICE_TLS_KEY: z.string().optional(),
+  SLUICE_CORS_ORIGINS: z
+    .string()
+    .regex(
+      /^https?:\/\/[^\s,/*]+(\s*,\s*https?:\/\/[^\s,/*]+)*$/,
+      'must be origins as https://host or https://host:port, separated by commas',
+    )
+    .optional(),
   DATABASE_URL: z
     .string()
     .regex(/^postgres(ql)?:\/\//, 'must start with postgres://')
@@ -158,6 +179,9 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): S
     host: value.SLUICE_HOST,
     port: value.SLUICE_PORT,
     grpcPort: value.SLUICE_GRPC_PORT,
+    tls: tlsOf(value, home),
+    isPlainHttpChosen: value.SLUICE_TLS === 'off',
+    corsOrigins: value.SLUICE_CORS_ORIGINS?.split(',').map((origin) => origin.trim().toLowerCase()) ?? [],
     databaseUrl: value.DATABASE_URL,
     temporalAddress: value.TEMPORAL_ADDRESS,
     temporalNamespace: value.SLUICE_TEMPORAL_NAMESPACE,
@@ -207,6 +231,28 @@ function auditPlace(given: string | undefined, home: string): string {
     problem: 'must be a folder or s3://bucket/prefix',
   });
 }
+
+type TlsVariables = Pick<z.infer<typeof settings>, 'SLUICE_TLS' | 'SLUICE_TLS_CERT' | 'SLUICE_TLS_KEY'>;
+
+// Files that are named but not used would leave somebody believing that they are.
+function tlsOf(value: TlsVariables, home: string): TlsSettings {
+  const { SLUICE_TLS: kind, SLUICE_TLS_CERT: certificateFile, SLUICE_TLS_KEY: privateKeyFile } = value;
+  const hasFiles = certificateFile !== undefined || privateKeyFile !== undefined;
+  if (kind !== 'files' && hasFiles)
+    throw tlsProblem('SLUICE_TLS', 'must be files when SLUICE_TLS_CERT or SLUICE_TLS_KEY is set');
+  if (kind === 'self-signed') return { kind, folder: join(home, 'tls') };
+  if (kind !== 'files') return { kind: 'off' };
+  if (certificateFile === undefined)
+    throw tlsProblem('SLUICE_TLS_CERT', 'must name a PEM file with the certificate and its chain');
+  if (privateKeyFile === undefined) throw tlsProblem('SLUICE_TLS_KEY', 'must name a PEM file with the private key');
+  return { kind, certificateFile: resolve(certificateFile), privateKeyFile: resolve(privateKeyFile) };
+}
+
+const tlsProblem = (name: string, problem: string): Error => sluiceError('SLU_PLATFORM_SETTING', { name, problem });
+
+/** Whether only callers on this machine reach it. */
+export const isOwnMachine = (host: string): boolean =>
+  host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host);
 
 /** Narrows a setting that the launcher always provides. @throws SLU_PLATFORM_SETTING */
 export function required<T>(value: T | undefined, name: string): T {

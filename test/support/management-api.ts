@@ -1,6 +1,6 @@
-import { ApiKeys, Directory, KeyRing, Pepper, roles, SecretSeal, type Role } from '#libs/access';
 import { AuditKeys, Auditing } from '#libs/audit';
 import { FolderPlace } from '#libs/audit/adapters/folder';
+import { ApiKeys, Directory, IdempotencyLedger, KeyRing, Pepper, roles, SecretSeal, type Role } from '#libs/access';
 import { RolloutLedger, Rollouts } from '#libs/control';
 import {
   ArtifactStore,
@@ -94,6 +94,8 @@ export async function managementApi(
   });
   const quarantine = new QuarantineLedger({ database, log });
   const refusals = new RefusalLog({ database, log });
+  const masterKey = Buffer.alloc(32, 5);
+  const idempotency = new IdempotencyLedger({ database, seal: new SecretSeal(masterKey), masterKey });
   let isDraining = false;
   const registry = new ModelRegistry(database, store, replicaSets, signatures);
   const changed = typeof change === 'function' ? change({ db, log, registry, endpoints, replicaSets }) : change;
@@ -113,6 +115,7 @@ export async function managementApi(
       directory: new Directory({ database, afterChange }),
       identities: keyRing,
       refusals,
+      idempotency,
       log,
       language: {
         begin: () => {
@@ -148,6 +151,7 @@ export async function managementApi(
     [Symbol.asyncDispose]: async () => {
       await app.close();
       await refusals[Symbol.asyncDispose]();
+      await idempotency[Symbol.asyncDispose]();
       await quarantine[Symbol.asyncDispose]();
       keyRing[Symbol.dispose]();
       await auditing[Symbol.asyncDispose]();
