@@ -1,4 +1,5 @@
 import { ApiKeys, Directory } from '#libs/access';
+import { Auditing } from '#libs/audit';
 import { Rollouts } from '#libs/control';
 import {
   Endpoints,
@@ -11,6 +12,8 @@ import {
   SigningKeys,
 } from '#libs/inference';
 import { Module, type DynamicModule } from '@nestjs/common';
+import { AuditController } from './audit/audit.controller.js';
+import { HoldsController } from './audit/holds.controller.js';
 import { EndpointsController } from './endpoints/endpoints.controller.js';
 import { PoliciesController } from './endpoints/policies.controller.js';
 import { PeopleController } from './identity/people.controller.js';
@@ -40,6 +43,7 @@ export interface ManagementParts {
   quarantine: QuarantineLedger;
   apiKeys: ApiKeys;
   directory: Directory;
+  auditing: Auditing;
   reference: Reference;
 }
 
@@ -60,6 +64,8 @@ export interface ManagementParts {
     ServiceAccountsController,
     ReplicasController,
     QuarantineController,
+    AuditController,
+    HoldsController,
     ReferenceController,
   ],
 })
@@ -81,6 +87,7 @@ export function appModule(parts: ManagementParts): DynamicModule {
       { provide: QuarantineLedger, useValue: parts.quarantine },
       { provide: Directory, useValue: parts.directory },
       { provide: ApiKeys, useValue: parts.apiKeys },
+      { provide: Auditing, useValue: parts.auditing },
       { provide: Reference, useValue: parts.reference },
     ],
   };

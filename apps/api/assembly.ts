@@ -43,6 +43,7 @@ import { ChangeFeed, Database, type ChangeFeedListener } from '#libs/store';
 import { setTimeout as pause } from 'node:timers/promises';
 import { openIdempotency } from './assembly-idempotency.js';
 import { assembleIdentity } from './assembly-identity.js';
+import { startAuditing } from './assembly-audit.js';
 import { RefusalLog } from './http/refusal-log.js';
 import type { ServerParts } from './server.js';
 
@@ -65,6 +66,7 @@ export async function assemble(
   const seal = new SecretSeal(masterKey);
   const databaseUrl = required(config.databaseUrl, 'DATABASE_URL');
   const database = stack.use(await connect(databaseUrl, log));
+  const auditing = await withRetry(() => startAuditing(config, database, log, telemetry, stack), log);
   const refusals = stack.use(new RefusalLog({ database, log }));
   const identity = assembleIdentity(config, database, log, stack);
   const { keyRing } = identity;
@@ -96,6 +98,7 @@ export async function assemble(
     ...management,
     secretHeaders: new SecretHeaders(database, seal),
     ...identity,
+    auditing,
     refusals,
     idempotency,
     state,
@@ -234,7 +237,7 @@ function followers(all: readonly ChangeFeedListener[], log: Logger): ChangeFeedL
 }
 
 const connect = (url: string, log: Logger): Promise<Database> =>
-  withRetry(() => Database.connect({ url, applicationName: service }), log);
+  withRetry(() => Database.connect({ url, applicationName: service, isRestricted: true }), log);
 
 async function withRetry<T>(work: () => Promise<T>, log: Logger): Promise<T> {
   for (let attempt = 1; ; attempt += 1) {

@@ -15,6 +15,6 @@ export { KeyRing, type KeyRingSettings } from './key-ring.js';
 export { KeyUses } from './key-uses.js';
 export { Pepper } from './key-secret.js';
 export { SecretSeal, type SealedText } from './secret-seal.js';
-export { permits, permitTable, requirePermit, type Action } from './permit-table.js';
+export { type Action, permits, permitTable, requirePermit, scopeOf } from './permit-table.js';
 export { requireReach } from './reach.js';
 export { actorOf, defaultProjectId, defaultTenantId, roles, type Principal, type Role } from './principal.js';

@@ -48,6 +48,8 @@ export const errorTable = {
   SLU_ACCESS_TOKEN_INVALID: { status: 401, text: 'the token is not valid: {problem}' },
   SLU_ACCESS_ISSUER_DOWN: { status: 503, text: 'the keys of the token issuer cannot be read at the moment' },
 
+  SLU_AUDIT_HOLD_UNKNOWN: { status: 404, text: 'there is no legal hold {id} in force' },
+
   SLU_ARTIFACT_UNREADABLE: { status: 400, text: 'the artifact cannot be read: {problem}' },
   SLU_ARTIFACT_REFUSED: { status: 422, text: 'the artifact is refused: {problem}' },
   SLU_ARTIFACT_TOO_LARGE: { status: 413, text: 'the artifact is larger than allowed: {problem}' },

@@ -33,6 +33,11 @@ export interface SluiceConfig {
   logLevel: (typeof logLevels)[number];
   /** 32 bytes; all other keys derive from it. Unset until the launcher has made one. */
   masterKey: Buffer | undefined;
+  /** What the master key was before: what was bound or sealed with one of them can still be checked and opened. */
+  earlierMasterKeys: Buffer[];
+  /** Second place of the audit checkpoints: a folder, absolute, or `s3://bucket/prefix`. */
+  auditCheckpoints: string;
+  auditRetentionDays: number;
   artifactFolder: string;
   /** Folders below which `POST /api/models {"path": ...}` may read; unset means any while the API listens on loopback. */
   artifactRoots: string[] | undefined;
@@ -129,6 +134,12 @@ const settings = z.object({
     .string()
     .regex(/^[0-9a-fA-F]{64}$/, 'must be 64 hex digits (32 bytes)')
     .optional(),
+  SLUICE_EARLIER_MASTER_KEYS: z
+    .string()
+    .regex(/^[0-9a-fA-F]{64}(,[0-9a-fA-F]{64})*$/, 'must be keys of 64 hex digits, separated by commas')
+    .optional(),
+  SLUICE_AUDIT_CHECKPOINTS: z.string().optional(),
+  SLUICE_AUDIT_RETENTION_DAYS: z.coerce.number().int().min(1).max(36_500).default(2_192),
   SLUICE_ARTIFACT_ROOTS: z.string().optional(),
   SLUICE_ARTIFACT_SOURCES: z
     .string()
@@ -191,6 +202,9 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): S
     traceSampling: value.SLUICE_TRACE_SAMPLING,
     logLevel: value.SLUICE_LOG_LEVEL,
     masterKey: value.SLUICE_MASTER_KEY === undefined ? undefined : Buffer.from(value.SLUICE_MASTER_KEY, 'hex'),
+    earlierMasterKeys: (value.SLUICE_EARLIER_MASTER_KEYS?.split(',') ?? []).map((key) => Buffer.from(key, 'hex')),
+    auditCheckpoints: auditPlace(value.SLUICE_AUDIT_CHECKPOINTS, home),
+    auditRetentionDays: value.SLUICE_AUDIT_RETENTION_DAYS,
     artifactFolder: join(home, 'artifacts'),
     artifactRoots: value.SLUICE_ARTIFACT_ROOTS?.split(':')
       .filter(Boolean)
@@ -219,6 +233,16 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): S
       drainDeadlineSeconds: value.SLUICE_REPLICA_DRAIN_SECONDS,
     },
   };
+}
+
+function auditPlace(given: string | undefined, home: string): string {
+  if (given === undefined) return join(home, 'audit-checkpoints');
+  if (!given.includes('://')) return resolve(given);
+  if (/^s3:\/\/[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](?:\/[^?#\s]{0,500})?$/.test(given)) return given;
+  throw sluiceError('SLU_PLATFORM_SETTING', {
+    name: 'SLUICE_AUDIT_CHECKPOINTS',
+    problem: 'must be a folder or s3://bucket/prefix',
+  });
 }
 
 type TlsVariables = Pick<z.infer<typeof settings>, 'SLUICE_TLS' | 'SLUICE_TLS_CERT' | 'SLUICE_TLS_KEY'>;

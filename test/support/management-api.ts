@@ -1,3 +1,5 @@
+import { AuditKeys, Auditing } from '#libs/audit';
+import { FolderPlace } from '#libs/audit/adapters/folder';
 import { ApiKeys, Directory, IdempotencyLedger, KeyRing, Pepper, roles, SecretSeal, type Role } from '#libs/access';
 import { RolloutLedger, Rollouts } from '#libs/control';
 import {
@@ -31,6 +33,7 @@ export interface ManagementApi extends AsyncDisposable {
   db: FreshDatabase;
   folder: string;
   refusals: RefusalLog;
+  auditing: Auditing;
   gatekeeper: Gatekeeper;
   /** `Authorization` by role. */
   as: Record<Role, { authorization: string }>;
@@ -55,6 +58,12 @@ export async function managementApi(
   const { database } = db;
   const folder = await mkdtemp(join(tmpdir(), 'sluice-api-'));
   const log = createLogger({ service: 'test', level: 'silent' });
+  const auditing = await Auditing.start({
+    database,
+    keys: new AuditKeys(Buffer.alloc(32, 5)),
+    place: new FolderPlace(join(folder, 'checkpoints')),
+    log,
+  });
   const pepper = new Pepper(Buffer.alloc(32, 5));
   const keyRing = new KeyRing({ database, pepper });
   const afterChange = (id: string): Promise<void> => keyRing.refresh(id);
@@ -102,6 +111,7 @@ export async function managementApi(
       rollouts,
       quarantine,
       apiKeys,
+      auditing,
       directory: new Directory({ database, afterChange }),
       identities: keyRing,
       refusals,
@@ -132,6 +142,7 @@ export async function managementApi(
     app,
     db,
     folder,
+    auditing,
     refusals,
     gatekeeper: new Gatekeeper(keyRing, refusals),
     workflows,
@@ -143,6 +154,7 @@ export async function managementApi(
       await idempotency[Symbol.asyncDispose]();
       await quarantine[Symbol.asyncDispose]();
       keyRing[Symbol.dispose]();
+      await auditing[Symbol.asyncDispose]();
       await db[Symbol.asyncDispose]();
       await rm(folder, { recursive: true, force: true });
     },

@@ -1,4 +1,5 @@
 import { ensureAdminKey } from '#libs/access';
+import { AuditKeys, sealAuditRows } from '#libs/audit';
 import { isSluiceError, systemClock } from '#libs/kernel';
 import {
   certificateLoader,
@@ -97,6 +98,8 @@ async function startAll(
   const database = await Database.connect({ url: postgres.address, applicationName: 'sluice-launcher', poolSize: 4 });
   running.add('database connections', { stop: () => database[Symbol.asyncDispose](), kill: () => undefined });
   await progress.step('schema', 'bringing it up to date', () => database.migrate());
+  await sealAuditRows(database, { keys: new AuditKeys(Buffer.from(masterKey, 'hex'), config.earlierMasterKeys) });
+  await database.query('UPDATE audit_retention SET days = $1', [config.auditRetentionDays]);
   const adminKeyFile = join(config.home, 'admin-key');
   await ensureAdminKey({ database, homeFile: adminKeyFile, masterKey: Buffer.from(masterKey, 'hex') });
   if (folder.record.hasSamples !== true) {
