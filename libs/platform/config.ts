@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { z } from 'zod';
 import { oidcConfigOf, oidcVariables, type OidcConfig } from './oidc-config.js';
+import { HostList } from './outbound/host-list.js';
 
 export const logLevels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
 
@@ -52,8 +53,10 @@ export interface SluiceConfig {
   ociPlainHttp: string[];
   /** A Sigstore `trusted_root.json`. */
   sigstoreTrustRoot: string | undefined;
-  /** `host`, `host:port` or `*.domain`: where remote models may be; unset means anywhere but at link-local addresses. */
+  /** `host`, `host:port`, `*.domain` or a range: where remote models may be. Unset: anywhere while the API listens on loopback, else at public addresses. */
   remoteHosts: string[] | undefined;
+  /** The same for webhooks and for the stores of artifacts, besides public addresses. */
+  outboundHosts: string[];
   /** Networks of the proxies whose `X-Forwarded-For` counts. */
   trustedProxies: string[];
   /** Unset: nobody's tokens are trusted, and API keys alone open. */
@@ -96,6 +99,17 @@ export interface ReplicaTimes {
 const wholeSeconds = (byDefault: number) => z.coerce.number().int().min(1).max(days(1)).default(byDefault);
 
 const isNetwork = (text: string): boolean => z.union([z.cidrv4(), z.cidrv6()]).safeParse(text.trim()).success;
+
+const listed = (text: string): string[] => text.split(',').map((entry) => entry.trim());
+
+const hostsSetting = z.string().refine((text) => {
+  try {
+    HostList.of(listed(text));
+    return true;
+  } catch {
+    return false;
+  }
+}, 'must be hosts, host:port, *.domain or ranges such as 10.1.0.0/16, separated by commas');
 
 const settings = z.object({
   SLUICE_HOME: z.string().min(1).default('.sluice'),
@@ -151,10 +165,8 @@ const settings = z.object({
   SLUICE_OCI_AUTH: z.string().optional(),
   SLUICE_OCI_PLAIN_HTTP: z.string().optional(),
   SLUICE_SIGSTORE_TRUST_ROOT: z.string().optional(),
-  SLUICE_REMOTE_HOSTS: z
-    .string()
-    .regex(/^[^\s,/@]+(\s*,\s*[^\s,/@]+)*$/, 'must be hosts, host:port or *.domain, separated by commas')
-    .optional(),
+  SLUICE_REMOTE_HOSTS: hostsSetting.optional(),
+  SLUICE_OUTBOUND_HOSTS: hostsSetting.optional(),
   SLUICE_TRUSTED_PROXIES: z
     .string()
     .refine((text) => text.split(',').every(isNetwork), 'must be networks as 10.0.0.0/8, separated by commas')
@@ -222,7 +234,8 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): S
     ociAuth: value.SLUICE_OCI_AUTH,
     ociPlainHttp: value.SLUICE_OCI_PLAIN_HTTP?.split(',').filter(Boolean) ?? [],
     sigstoreTrustRoot: value.SLUICE_SIGSTORE_TRUST_ROOT && resolve(value.SLUICE_SIGSTORE_TRUST_ROOT),
-    remoteHosts: value.SLUICE_REMOTE_HOSTS?.split(',').map((host) => host.trim()),
+    remoteHosts: value.SLUICE_REMOTE_HOSTS === undefined ? undefined : listed(value.SLUICE_REMOTE_HOSTS),
+    outboundHosts: value.SLUICE_OUTBOUND_HOSTS === undefined ? [] : listed(value.SLUICE_OUTBOUND_HOSTS),
     trustedProxies: value.SLUICE_TRUSTED_PROXIES?.split(',').map((network) => network.trim()) ?? [],
     oidc: oidcConfigOf(value),
     socketFolder: join(
