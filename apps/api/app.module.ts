@@ -1,4 +1,4 @@
-import { ApiKeys, Directory } from '#libs/access';
+import { ApiKeys, BudgetRegister, Directory, PriceList, Usage } from '#libs/access';
 import { Auditing } from '#libs/audit';
 import { Rollouts } from '#libs/control';
 import {
@@ -14,6 +14,9 @@ import {
 import { Module, type DynamicModule } from '@nestjs/common';
 import { AuditController } from './audit/audit.controller.js';
 import { HoldsController } from './audit/holds.controller.js';
+import { BudgetsController } from './budgets/budgets.controller.js';
+import { Currency, PricesController } from './budgets/prices.controller.js';
+import { UsageController } from './budgets/usage.controller.js';
 import { EndpointsController } from './endpoints/endpoints.controller.js';
 import { PoliciesController } from './endpoints/policies.controller.js';
 import { PeopleController } from './identity/people.controller.js';
@@ -31,6 +34,14 @@ import { Reference, ReferenceController } from './reference/reference.controller
 import { ReplicasController } from './replicas/replicas.controller.js';
 import { RolloutsController } from './rollouts/rollouts.controller.js';
 
+/** Prices, budgets and what was used. */
+export interface Spending {
+  currency: string;
+  prices: PriceList;
+  register: BudgetRegister;
+  usage: Usage;
+}
+
 export interface ManagementParts {
   registry: ModelRegistry;
   signatures: ModelSignatures;
@@ -44,6 +55,7 @@ export interface ManagementParts {
   apiKeys: ApiKeys;
   directory: Directory;
   auditing: Auditing;
+  spending: Spending;
   reference: Reference;
 }
 
@@ -66,6 +78,9 @@ export interface ManagementParts {
     QuarantineController,
     AuditController,
     HoldsController,
+    PricesController,
+    BudgetsController,
+    UsageController,
     ReferenceController,
   ],
 })
@@ -88,6 +103,10 @@ export function appModule(parts: ManagementParts): DynamicModule {
       { provide: Directory, useValue: parts.directory },
       { provide: ApiKeys, useValue: parts.apiKeys },
       { provide: Auditing, useValue: parts.auditing },
+      { provide: Currency, useValue: parts.spending.currency },
+      { provide: PriceList, useValue: parts.spending.prices },
+      { provide: BudgetRegister, useValue: parts.spending.register },
+      { provide: Usage, useValue: parts.spending.usage },
       { provide: Reference, useValue: parts.reference },
     ],
   };
