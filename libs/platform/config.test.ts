@@ -38,3 +38,15 @@ it('reads the hosts of remote models as a list, and no list as none', () => {
 it('keeps the socket folder short however deep the state folder lies', () => {
   expect(loadConfig({ SLUICE_HOME: `/${'deep/'.repeat(40)}` }).socketFolder.length).toBeLessThan(60);
 });
+
+it.each([
+  [undefined, '/h/audit-checkpoints'],
+  ['/elsewhere', '/elsewhere'],
+  ['s3://bucket/prefix', 's3://bucket/prefix'],
+])('puts the audit checkpoints where SLUICE_AUDIT_CHECKPOINTS=%s says', (given, place) => {
+  expect(loadConfig({ SLUICE_HOME: '/h', SLUICE_AUDIT_CHECKPOINTS: given }).auditCheckpoints).toBe(place);
+});
+
+it.each(['http://bucket', 's3://x', 's3://bucket/a b'])('refuses %s as a place of audit checkpoints', (given) => {
+  expect(() => loadConfig({ SLUICE_AUDIT_CHECKPOINTS: given })).toThrow('SLUICE_AUDIT_CHECKPOINTS');
+});
