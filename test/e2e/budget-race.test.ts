@@ -125,7 +125,7 @@ async function race(
 
 /** The same settlement writes the budget and the usage: what one counts twice or not at all, the other shows. */
 async function settledOf({ keyId }: Payer): Promise<{ cost: number; tokens: number; requests: number }> {
-  const { body } = await sluice.call('GET', `/api/usage?key=${keyId}&groupBy=key`);
+  const { body } = await sluice.call('GET', `/api/usage?keyId=${keyId}&groupBy=key`);
   const [sum] = (body as { usage: Record<string, number>[] }).usage;
   return { cost: sum!['costMicros']!, tokens: sum!['tokensIn']! + sum!['tokensOut']!, requests: sum!['requests']! };
 }

@@ -36,7 +36,7 @@ export class UsageController {
       groupBy,
       endpoint: query.endpoint,
       model: query.model,
-      asked: { tenantId: query.tenant, projectId: query.project, keyId: query.key },
+      asked: { tenantId: query.tenantId, projectId: query.projectId, keyId: query.keyId },
       allowed: reachOf(principal),
     });
     const isCsv = query.format === 'csv' || (query.format === undefined && prefersCsv(accept));
