@@ -30,8 +30,15 @@ it('sends a warning to its webhook, signed, until it is taken, and then never ag
   const webhookUrl = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
   const { id, webhookSecret } = await new BudgetRegister(db.database, seal).add(
     {
-      ...{ name: 'Team A', unit: 'tokens', limit: 100, period: 'total', timeZone: 'UTC', isHard: false },
-      ...{ subject: { kind: 'tenant', id: defaultTenantId }, thresholds: [80], webhookUrl },
+      name: 'Team A',
+      subject: { kind: 'tenant', id: defaultTenantId },
+      unit: 'tokens',
+      limit: 100,
+      period: 'total',
+      timeZone: 'UTC',
+      isHard: false,
+      thresholds: [80],
+      webhookUrl,
     },
     { actor: 'system', requestId: randomUUID(), tenantId: undefined },
   );
