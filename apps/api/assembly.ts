@@ -30,9 +30,18 @@ import { OciFetcher } from '#libs/inference/adapters/oci';
 import { S3Fetcher } from '#libs/inference/adapters/s3';
 import { SigstoreVerifier } from '#libs/inference/adapters/sigstore';
 import { systemClock } from '#libs/kernel';
-import { required, type Logger, type SluiceConfig, type Telemetry } from '#libs/platform';
+import {
+  artifactGuard,
+  isOwnMachine,
+  remoteGuard,
+  required,
+  type Logger,
+  type SluiceConfig,
+  type Telemetry,
+} from '#libs/platform';
 import { ChangeFeed, Database, type ChangeFeedListener } from '#libs/store';
 import { setTimeout as pause } from 'node:timers/promises';
+import { openIdempotency } from './assembly-idempotency.js';
 import { assembleSpending } from './assembly-budgets.js';
 import { assembleIdentity } from './assembly-identity.js';
 import { startAuditing } from './assembly-audit.js';
@@ -63,6 +72,7 @@ export async function assemble(
   const refusals = stack.use(new RefusalLog({ database, log }));
   const identity = assembleIdentity(config, database, log, stack);
   const { keyRing } = identity;
+  const idempotency = openIdempotency(database, masterKey, log, stack);
   const management = await manage(config, database, stack);
   const { budgets, spending } = assembleSpending(config, { database, log, telemetry, seal, refusals }, stack);
   const state = stack.use(new ServingState({ database, log }));
@@ -84,8 +94,9 @@ export async function assemble(
   await management.registry
     .sweep()
     .catch((err: unknown) => log.warn({ err }, 'the artifact folder could not be swept'));
+  const heard = [keyRing, budgets, ...(identity.tokens === undefined ? [] : [identity.tokens])];
   const feed = stack.use(
-    new ChangeFeed(databaseUrl, `${service}-feed`, followers([keyRing, budgets, secrets, state, quarantine], log)),
+    new ChangeFeed(databaseUrl, `${service}-feed`, followers([...heard, secrets, state, quarantine], log)),
   );
   await feed.start();
   return {
@@ -96,6 +107,7 @@ export async function assemble(
     budgets,
     spending,
     refusals,
+    idempotency,
     state,
     inference,
     language,
@@ -166,7 +178,7 @@ async function serve(
   const recorder = stack.use(new RequestRecorder({ database, spool, log }));
   // Without a collector nobody would see the spans, and requests need not pay for them.
   const tracer = config.otlpEndpoint === undefined ? undefined : telemetry.tracer;
-  const remotes = new RemoteConnections({ secrets, allowedHosts: config.remoteHosts, clock: systemClock, log });
+  const remotes = new RemoteConnections({ secrets, outbound: remoteGuard(config), clock: systemClock, log });
   const inference = stack.use(
     new InferenceService({
       state,
@@ -200,7 +212,7 @@ function artifactSources(config: SluiceConfig, stack: AsyncDisposableStack): Art
     access: sourceAccess(config),
     fetchers: {
       s3: stack.use(new S3Fetcher({ endpoint, region })),
-      oci: stack.use(new OciFetcher({ auth, plainHttp })),
+      oci: stack.use(new OciFetcher({ auth, plainHttp, guard: artifactGuard(config) })),
     },
   });
 }
@@ -214,9 +226,6 @@ function sourceAccess({ artifactSources: prefixes, host }: SluiceConfig): Source
     problem: 'the API listens beyond loopback; let the operator set SLUICE_ARTIFACT_SOURCES',
   };
 }
-
-const isOwnMachine = (host: string): boolean =>
-  host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host);
 
 function followers(all: readonly ChangeFeedListener[], log: Logger): ChangeFeedListener {
   return {

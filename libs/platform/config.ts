@@ -4,6 +4,8 @@ import { readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { z } from 'zod';
+import { oidcConfigOf, oidcVariables, type OidcConfig } from './oidc-config.js';
+import { HostList } from './outbound/host-list.js';
 
 export const logLevels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
 
@@ -15,6 +17,11 @@ export interface SluiceConfig {
   host: string;
   port: number;
   grpcPort: number;
+  tls: TlsSettings;
+  /** Whether somebody chose to serve without TLS, so that nobody has to be warned of it. */
+  isPlainHttpChosen: boolean;
+  /** Origins (`https://console.example`) whose pages may call the API from a browser; none by default. */
+  corsOrigins: string[];
   /** Unset: the embedded PostgreSQL. */
   databaseUrl: string | undefined;
   /** Unset: the embedded Temporal server. */
@@ -46,10 +53,14 @@ export interface SluiceConfig {
   ociPlainHttp: string[];
   /** A Sigstore `trusted_root.json`. */
   sigstoreTrustRoot: string | undefined;
-  /** `host`, `host:port` or `*.domain`: where remote models may be; unset means anywhere but at link-local addresses. */
+  /** `host`, `host:port`, `*.domain` or a range: where remote models may be. Unset: anywhere while the API listens on loopback, else at public addresses. */
   remoteHosts: string[] | undefined;
+  /** The same for webhooks and for the stores of artifacts, besides public addresses. */
+  outboundHosts: string[];
   /** Networks of the proxies whose `X-Forwarded-For` counts. */
   trustedProxies: string[];
+  /** Unset: nobody's tokens are trusted, and API keys alone open. */
+  oidc: OidcConfig | undefined;
   /** Short on purpose: the path of a Unix socket holds about 100 bytes. */
   socketFolder: string;
   spoolFolder: string;
@@ -67,6 +78,12 @@ export interface SluiceConfig {
   replicas: ReplicaTimes;
 }
 
+export type TlsSettings =
+  | { kind: 'off' }
+  /** Sluice's own certificate, in this folder. */
+  | { kind: 'self-signed'; folder: string }
+  | { kind: 'files'; certificateFile: string; privateKeyFile: string };
+
 /** How long a replica may take for what. */
 export interface ReplicaTimes {
   /** From its start to its being ready. */
@@ -83,11 +100,32 @@ const wholeSeconds = (byDefault: number) => z.coerce.number().int().min(1).max(d
 
 const isNetwork = (text: string): boolean => z.union([z.cidrv4(), z.cidrv6()]).safeParse(text.trim()).success;
 
+const listed = (text: string): string[] => text.split(',').map((entry) => entry.trim());
+
+const hostsSetting = z.string().refine((text) => {
+  try {
+    HostList.of(listed(text));
+    return true;
+  } catch {
+    return false;
+  }
+}, 'must be hosts, host:port, *.domain or ranges such as 10.1.0.0/16, separated by commas');
+
 const settings = z.object({
   SLUICE_HOME: z.string().min(1).default('.sluice'),
   SLUICE_HOST: z.string().min(1).default('127.0.0.1'),
   SLUICE_PORT: z.coerce.number().int().min(0).max(65_535).default(8_080),
   SLUICE_GRPC_PORT: z.coerce.number().int().min(0).max(65_535).default(8_081),
+  SLUICE_TLS: z.enum(['off', 'self-signed', 'files']).optional(),
+  SLUICE_TLS_CERT: z.string().optional(),
+  SLUICE_TLS_KEY: z.string().optional(),
+  SLUICE_CORS_ORIGINS: z
+    .string()
+    .regex(
+      /^https?:\/\/[^\s,/*]+(\s*,\s*https?:\/\/[^\s,/*]+)*$/,
+      'must be origins as https://host or https://host:port, separated by commas',
+    )
+    .optional(),
   DATABASE_URL: z
     .string()
     .regex(/^postgres(ql)?:\/\//, 'must start with postgres://')
@@ -127,14 +165,13 @@ const settings = z.object({
   SLUICE_OCI_AUTH: z.string().optional(),
   SLUICE_OCI_PLAIN_HTTP: z.string().optional(),
   SLUICE_SIGSTORE_TRUST_ROOT: z.string().optional(),
-  SLUICE_REMOTE_HOSTS: z
-    .string()
-    .regex(/^[^\s,/@]+(\s*,\s*[^\s,/@]+)*$/, 'must be hosts, host:port or *.domain, separated by commas')
-    .optional(),
+  SLUICE_REMOTE_HOSTS: hostsSetting.optional(),
+  SLUICE_OUTBOUND_HOSTS: hostsSetting.optional(),
   SLUICE_TRUSTED_PROXIES: z
     .string()
     .refine((text) => text.split(',').every(isNetwork), 'must be networks as 10.0.0.0/8, separated by commas')
     .optional(),
+  ...oidcVariables,
   SLUICE_REPLICA_START_SECONDS: wholeSeconds(300),
   SLUICE_REPLICA_LIVENESS_SECONDS: wholeSeconds(20),
   SLUICE_REPLICA_RUN_LIMIT_SECONDS: wholeSeconds(120),
@@ -173,6 +210,9 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): S
     host: value.SLUICE_HOST,
     port: value.SLUICE_PORT,
     grpcPort: value.SLUICE_GRPC_PORT,
+    tls: tlsOf(value, home),
+    isPlainHttpChosen: value.SLUICE_TLS === 'off',
+    corsOrigins: value.SLUICE_CORS_ORIGINS?.split(',').map((origin) => origin.trim().toLowerCase()) ?? [],
     databaseUrl: value.DATABASE_URL,
     temporalAddress: value.TEMPORAL_ADDRESS,
     temporalNamespace: value.SLUICE_TEMPORAL_NAMESPACE,
@@ -194,8 +234,10 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): S
     ociAuth: value.SLUICE_OCI_AUTH,
     ociPlainHttp: value.SLUICE_OCI_PLAIN_HTTP?.split(',').filter(Boolean) ?? [],
     sigstoreTrustRoot: value.SLUICE_SIGSTORE_TRUST_ROOT && resolve(value.SLUICE_SIGSTORE_TRUST_ROOT),
-    remoteHosts: value.SLUICE_REMOTE_HOSTS?.split(',').map((host) => host.trim()),
+    remoteHosts: value.SLUICE_REMOTE_HOSTS === undefined ? undefined : listed(value.SLUICE_REMOTE_HOSTS),
+    outboundHosts: value.SLUICE_OUTBOUND_HOSTS === undefined ? [] : listed(value.SLUICE_OUTBOUND_HOSTS),
     trustedProxies: value.SLUICE_TRUSTED_PROXIES?.split(',').map((network) => network.trim()) ?? [],
+    oidc: oidcConfigOf(value),
     socketFolder: join(
       shortTemporaryFolder(),
       `sluice-${createHash('sha256').update(home).digest('hex').slice(0, 10)}`,
@@ -225,6 +267,28 @@ function auditPlace(given: string | undefined, home: string): string {
     problem: 'must be a folder or s3://bucket/prefix',
   });
 }
+
+type TlsVariables = Pick<z.infer<typeof settings>, 'SLUICE_TLS' | 'SLUICE_TLS_CERT' | 'SLUICE_TLS_KEY'>;
+
+// Files that are named but not used would leave somebody believing that they are.
+function tlsOf(value: TlsVariables, home: string): TlsSettings {
+  const { SLUICE_TLS: kind, SLUICE_TLS_CERT: certificateFile, SLUICE_TLS_KEY: privateKeyFile } = value;
+  const hasFiles = certificateFile !== undefined || privateKeyFile !== undefined;
+  if (kind !== 'files' && hasFiles)
+    throw tlsProblem('SLUICE_TLS', 'must be files when SLUICE_TLS_CERT or SLUICE_TLS_KEY is set');
+  if (kind === 'self-signed') return { kind, folder: join(home, 'tls') };
+  if (kind !== 'files') return { kind: 'off' };
+  if (certificateFile === undefined)
+    throw tlsProblem('SLUICE_TLS_CERT', 'must name a PEM file with the certificate and its chain');
+  if (privateKeyFile === undefined) throw tlsProblem('SLUICE_TLS_KEY', 'must name a PEM file with the private key');
+  return { kind, certificateFile: resolve(certificateFile), privateKeyFile: resolve(privateKeyFile) };
+}
+
+const tlsProblem = (name: string, problem: string): Error => sluiceError('SLU_PLATFORM_SETTING', { name, problem });
+
+/** Whether only callers on this machine reach it. */
+export const isOwnMachine = (host: string): boolean =>
+  host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host);
 
 /** Narrows a setting that the launcher always provides. @throws SLU_PLATFORM_SETTING */
 export function required<T>(value: T | undefined, name: string): T {

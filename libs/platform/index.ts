@@ -1,4 +1,4 @@
-export { loadConfig, required, type SluiceConfig } from './config.js';
+export { isOwnMachine, loadConfig, required, type SluiceConfig } from './config.js';
 export { grantedProcessors } from './processor-quota.js';
 export { EmbeddedPostgres, type EmbeddedPostgresSettings } from './embedded-postgres.js';
 export { freePort, isPortFree } from './free-port.js';
@@ -15,6 +15,7 @@ export {
 } from './outbound/guarded-fetch.js';
 export { HostList } from './outbound/host-list.js';
 export { kindOfAddress, type AddressKind } from './outbound/address-kind.js';
+export { artifactGuard, remoteGuard, webhookGuard } from './outbound/outbound-guards.js';
 export { OutboundGuard, type OutboundGuardSettings } from './outbound/outbound-guard.js';
 export { openPrivateFolder } from './private-folder.js';
 export { serviceLog } from './service-log.js';
@@ -23,3 +24,5 @@ export { type Histogram, type Histograms, type HistogramSeries } from './histogr
 export { contextOfTraceparent, isSampled, startTelemetry, traceparentOf, type Telemetry } from './telemetry.js';
 export { findTemporal, installPythonTool, TemporalServer, type TemporalServerSettings } from './temporal-server.js';
 export { fetchSmolLm2, smolLm2 } from './smollm2.js';
+export { ownCertificateFiles, type KeyPair } from './tls/own-certificate.js';
+export { certificateLoader, TlsCertificate } from './tls/tls-certificate.js';

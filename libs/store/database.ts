@@ -1,6 +1,7 @@
 import { sluiceError } from '#libs/kernel';
 import { DataSource, type EntityManager } from 'typeorm';
 import { asApplicationRole, grantApplicationRole } from './application-role.js';
+import { commitCondition } from './commit-condition.js';
 import { ApiKeyEntity } from './entities/api-key.entity.js';
 import { EndpointEntity, RouteEntity } from './entities/endpoint.entity.js';
 import { ModelVersionEntity } from './entities/model-version.entity.js';
@@ -81,7 +82,13 @@ export class Database implements AsyncDisposable {
 
   /** One unit of work: commits when `work` returns, rolls back when it throws. */
   async run<T>(work: (tx: Tx) => Promise<T>): Promise<T> {
-    return this.guard(() => this.source.transaction(work));
+    return this.guard(() =>
+      this.source.transaction(async (tx) => {
+        const result = await work(tx);
+        await commitCondition.getStore()?.(tx);
+        return result;
+      }),
+    );
   }
 
   /** Reads (or single statements) outside a transaction. */

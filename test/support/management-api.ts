@@ -2,6 +2,7 @@ import {
   ApiKeys,
   BudgetRegister,
   Directory,
+  IdempotencyLedger,
   KeyRing,
   Pepper,
   PriceList,
@@ -106,6 +107,8 @@ export async function managementApi(
   });
   const quarantine = new QuarantineLedger({ database, log });
   const refusals = new RefusalLog({ database, log });
+  const masterKey = Buffer.alloc(32, 5);
+  const idempotency = new IdempotencyLedger({ database, seal: new SecretSeal(masterKey), masterKey });
   let isDraining = false;
   const registry = new ModelRegistry(database, store, replicaSets, signatures);
   const changed = typeof change === 'function' ? change({ db, log, registry, endpoints, replicaSets }) : change;
@@ -131,6 +134,7 @@ export async function managementApi(
         usage: new Usage(database),
       },
       refusals,
+      idempotency,
       log,
       language: {
         begin: () => {
@@ -166,6 +170,7 @@ export async function managementApi(
     [Symbol.asyncDispose]: async () => {
       await app.close();
       await refusals[Symbol.asyncDispose]();
+      await idempotency[Symbol.asyncDispose]();
       await quarantine[Symbol.asyncDispose]();
       keyRing[Symbol.dispose]();
       await auditing[Symbol.asyncDispose]();
