@@ -11,7 +11,7 @@ import {
 import { sluiceError } from '#libs/kernel';
 import { GuardedFetch, HostList, OutboundGuard, type Logger, type SluiceConfig, type Telemetry } from '#libs/platform';
 import type { Database } from '#libs/store';
-import type { Spending } from './app.module.js';
+import type { Spending } from './budgets/spending.js';
 import type { RefusalLog } from './http/refusal-log.js';
 
 export interface SpendingParts {
