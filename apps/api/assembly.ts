@@ -1,4 +1,4 @@
-import { SecretSeal } from '#libs/access';
+import { SecretSeal, type Budgets } from '#libs/access';
 import { RolloutLedger, Rollouts, RolloutWorkflows, TemporalLink } from '#libs/control';
 import {
   ArtifactSources,
@@ -30,16 +30,28 @@ import { OciFetcher } from '#libs/inference/adapters/oci';
 import { S3Fetcher } from '#libs/inference/adapters/s3';
 import { SigstoreVerifier } from '#libs/inference/adapters/sigstore';
 import { systemClock } from '#libs/kernel';
-import { required, type Logger, type SluiceConfig, type Telemetry } from '#libs/platform';
+import {
+  artifactGuard,
+  isOwnMachine,
+  remoteGuard,
+  required,
+  type Logger,
+  type SluiceConfig,
+  type Telemetry,
+} from '#libs/platform';
 import { ChangeFeed, Database, type ChangeFeedListener } from '#libs/store';
 import { setTimeout as pause } from 'node:timers/promises';
+import { openIdempotency } from './assembly-idempotency.js';
+import { assembleSpending } from './assembly-budgets.js';
 import { assembleIdentity } from './assembly-identity.js';
+import { startAuditing } from './assembly-audit.js';
 import { RefusalLog } from './http/refusal-log.js';
 import type { ServerParts } from './server.js';
 
-export interface Assembly extends Omit<ServerParts, 'isReady' | 'isDraining' | 'inference' | 'language'> {
+export interface Assembly extends Omit<ServerParts, 'isReady' | 'isDraining' | 'inference' | 'language' | 'budgets'> {
   inference: InferenceService;
   language: LanguageService;
+  budgets: Budgets;
 }
 
 const service = 'sluice-api';
@@ -56,10 +68,13 @@ export async function assemble(
   const seal = new SecretSeal(masterKey);
   const databaseUrl = required(config.databaseUrl, 'DATABASE_URL');
   const database = stack.use(await connect(databaseUrl, log));
+  const auditing = await withRetry(() => startAuditing(config, database, log, telemetry, stack), log);
   const refusals = stack.use(new RefusalLog({ database, log }));
   const identity = assembleIdentity(config, database, log, stack);
   const { keyRing } = identity;
+  const idempotency = openIdempotency(database, masterKey, log, stack);
   const management = await manage(config, database, stack);
+  const { budgets, spending } = assembleSpending(config, { database, log, telemetry, seal, refusals }, stack);
   const state = stack.use(new ServingState({ database, log }));
   const quarantine = stack.use(new QuarantineLedger({ database, log }));
   const secrets = stack.use(new SecretHeaderRing({ database, seal, log }));
@@ -73,27 +88,26 @@ export async function assemble(
     isUp: (versionKey) => inference.hasReadyReplica(versionKey),
   });
   await withRetry(() => keyRing.load(), log);
+  await withRetry(() => budgets.start(), log);
   await secrets.load();
   await state.load();
   await management.registry
     .sweep()
     .catch((err: unknown) => log.warn({ err }, 'the artifact folder could not be swept'));
+  const heard = [keyRing, budgets, ...(identity.tokens === undefined ? [] : [identity.tokens])];
   const feed = stack.use(
-    new ChangeFeed(
-      databaseUrl,
-      `${service}-feed`,
-      followers(
-        [keyRing, ...(identity.tokens === undefined ? [] : [identity.tokens]), secrets, state, quarantine],
-        log,
-      ),
-    ),
+    new ChangeFeed(databaseUrl, `${service}-feed`, followers([...heard, secrets, state, quarantine], log)),
   );
   await feed.start();
   return {
     ...management,
     secretHeaders: new SecretHeaders(database, seal),
     ...identity,
+    auditing,
+    budgets,
+    spending,
     refusals,
+    idempotency,
     state,
     inference,
     language,
@@ -164,7 +178,7 @@ async function serve(
   const recorder = stack.use(new RequestRecorder({ database, spool, log }));
   // Without a collector nobody would see the spans, and requests need not pay for them.
   const tracer = config.otlpEndpoint === undefined ? undefined : telemetry.tracer;
-  const remotes = new RemoteConnections({ secrets, allowedHosts: config.remoteHosts, clock: systemClock, log });
+  const remotes = new RemoteConnections({ secrets, outbound: remoteGuard(config), clock: systemClock, log });
   const inference = stack.use(
     new InferenceService({
       state,
@@ -176,7 +190,7 @@ async function serve(
       tracer,
     }),
   );
-  const metrics = new LanguageMetrics(telemetry.meter);
+  const metrics = new LanguageMetrics(telemetry.meter, telemetry.histograms);
   const language = stack.use(new LanguageService({ inference, recorder, log, tracer, metrics }));
   registerInferenceMetrics(telemetry.meter, { service: inference, counters, recorder, spool, state });
   return { inference, language };
@@ -198,7 +212,7 @@ function artifactSources(config: SluiceConfig, stack: AsyncDisposableStack): Art
     access: sourceAccess(config),
     fetchers: {
       s3: stack.use(new S3Fetcher({ endpoint, region })),
-      oci: stack.use(new OciFetcher({ auth, plainHttp })),
+      oci: stack.use(new OciFetcher({ auth, plainHttp, guard: artifactGuard(config) })),
     },
   });
 }
@@ -212,9 +226,6 @@ function sourceAccess({ artifactSources: prefixes, host }: SluiceConfig): Source
     problem: 'the API listens beyond loopback; let the operator set SLUICE_ARTIFACT_SOURCES',
   };
 }
-
-const isOwnMachine = (host: string): boolean =>
-  host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host);
 
 function followers(all: readonly ChangeFeedListener[], log: Logger): ChangeFeedListener {
   return {
@@ -233,7 +244,7 @@ function followers(all: readonly ChangeFeedListener[], log: Logger): ChangeFeedL
 }
 
 const connect = (url: string, log: Logger): Promise<Database> =>
-  withRetry(() => Database.connect({ url, applicationName: service }), log);
+  withRetry(() => Database.connect({ url, applicationName: service, isRestricted: true }), log);
 
 async function withRetry<T>(work: () => Promise<T>, log: Logger): Promise<T> {
   for (let attempt = 1; ; attempt += 1) {

@@ -1,4 +1,18 @@
-import { ApiKeys, Directory, KeyRing, Pepper, roles, SecretSeal, type Role } from '#libs/access';
+import {
+  ApiKeys,
+  BudgetRegister,
+  Directory,
+  IdempotencyLedger,
+  KeyRing,
+  Pepper,
+  PriceList,
+  roles,
+  SecretSeal,
+  Usage,
+  type Role,
+} from '#libs/access';
+import { AuditKeys, Auditing } from '#libs/audit';
+import { FolderPlace } from '#libs/audit/adapters/folder';
 import { RolloutLedger, Rollouts } from '#libs/control';
 import {
   ArtifactStore,
@@ -31,6 +45,7 @@ export interface ManagementApi extends AsyncDisposable {
   db: FreshDatabase;
   folder: string;
   refusals: RefusalLog;
+  auditing: Auditing;
   gatekeeper: Gatekeeper;
   /** `Authorization` by role. */
   as: Record<Role, { authorization: string }>;
@@ -56,6 +71,12 @@ export async function managementApi(
   const { database } = db;
   const folder = await mkdtemp(join(tmpdir(), 'sluice-api-'));
   const log = createLogger({ service: 'test', level: 'silent' });
+  const auditing = await Auditing.start({
+    database,
+    keys: new AuditKeys(Buffer.alloc(32, 5)),
+    place: new FolderPlace(join(folder, 'checkpoints')),
+    log,
+  });
   const pepper = new Pepper(Buffer.alloc(32, 5));
   const keyRing = new KeyRing({ database, pepper });
   const afterChange = (id: string): Promise<void> => keyRing.refresh(id);
@@ -71,6 +92,7 @@ export async function managementApi(
   const signatures = new ModelSignatures(database, trust.bundles);
   const endpoints = new Endpoints(database, replicaSets, signatures);
   const store = new ArtifactStore({ folder: join(folder, 'artifacts'), folderAccess, sources: trust.sources });
+  const seal = new SecretSeal(Buffer.alloc(32, 5));
   const workflows = { started: [] as unknown[], commands: [] as unknown[] };
   const rollouts = new Rollouts({
     database,
@@ -86,9 +108,12 @@ export async function managementApi(
   });
   const quarantine = new QuarantineLedger({ database, log });
   const refusals = new RefusalLog({ database, log });
+  const masterKey = Buffer.alloc(32, 5);
+  const idempotency = new IdempotencyLedger({ database, seal: new SecretSeal(masterKey), masterKey });
   let isDraining = false;
   const registry = new ModelRegistry(database, store, replicaSets, signatures);
-  const changed = typeof change === 'function' ? change({ db, keys: keyRing, log, registry, endpoints, replicaSets }) : change;
+  const changed =
+    typeof change === 'function' ? change({ db, keys: keyRing, log, registry, endpoints, replicaSets }) : change;
   const app = await createServer(
     {
       registry,
@@ -97,13 +122,21 @@ export async function managementApi(
       lineage: new ModelLineage(database),
       endpoints,
       replicaSets,
-      secretHeaders: new SecretHeaders(database, new SecretSeal(Buffer.alloc(32, 5))),
+      secretHeaders: new SecretHeaders(database, seal),
       rollouts,
       quarantine,
       apiKeys,
+      auditing,
       directory: new Directory({ database, afterChange }),
       identities: keyRing,
+      spending: {
+        currency: 'EUR',
+        prices: new PriceList(database),
+        register: new BudgetRegister(database, seal),
+        usage: new Usage(database),
+      },
       refusals,
+      idempotency,
       log,
       language: {
         begin: () => {
@@ -130,6 +163,7 @@ export async function managementApi(
     app,
     db,
     folder,
+    auditing,
     refusals,
     gatekeeper: new Gatekeeper(keyRing, refusals),
     workflows,
@@ -138,8 +172,10 @@ export async function managementApi(
     [Symbol.asyncDispose]: async () => {
       await app.close();
       await refusals[Symbol.asyncDispose]();
+      await idempotency[Symbol.asyncDispose]();
       await quarantine[Symbol.asyncDispose]();
       keyRing[Symbol.dispose]();
+      await auditing[Symbol.asyncDispose]();
       await db[Symbol.asyncDispose]();
       await rm(folder, { recursive: true, force: true });
     },

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import type { Principal } from '#libs/access';
 import type { EndpointLoading, InferAsk, InferenceService, InferOutcome, ServingState } from '#libs/inference';
+import type { Budgets, Principal } from '#libs/access';
 import { sluiceError } from '#libs/kernel';
 import type { Logger } from '#libs/platform';
 import type {
@@ -26,6 +26,8 @@ export interface GrpcServiceParts {
   state: Pick<ServingState, 'endpoint' | 'snapshot'>;
   loading: Pick<EndpointLoading, 'load' | 'unload'>;
   gatekeeper: Pick<Gatekeeper, 'admit'>;
+  /** Keeps the accounts of requests; left out: nothing is counted. */
+  budgets?: Pick<Budgets, 'meter'> | undefined;
   settings: ServerSettingsView;
   isReady: () => boolean;
   isDraining: () => boolean;
@@ -91,7 +93,7 @@ export class GrpcService {
     try {
       const admitted = this.parts.gatekeeper.admit(call.admitted, 'infer');
       const principal = admitted instanceof Promise ? await admitted : admitted;
-      const outcome = await this.parts.inference.infer(askOf(given.request, call, principal, call.requestId));
+      const outcome = await this.outcomeOf(given.request, call, principal, call.requestId);
       call.sendHead(outcome);
       if (outcome.error === undefined) done(null, outcome.payload);
       else done(call.errorOf(outcome.error));
@@ -114,7 +116,7 @@ export class GrpcService {
   /** On a stream a failed request is an answer like any other; only the stream's own failure ends it. */
   private async answerOf(request: GrpcInferRequest, call: GrpcCall, principal: Principal): Promise<StreamAnswer> {
     const wantsFinal = request.parameters['triton_enable_empty_final_response']?.bool_param === true;
-    const { error, payload } = await this.parts.inference.infer(askOf(request, call, principal, randomUUID()));
+    const { error, payload } = await this.outcomeOf(request, call, principal, randomUUID());
     if (payload === undefined) {
       const { id, model_name, model_version } = request;
       const text = asSluiceError(error).message;
@@ -123,6 +125,16 @@ export class GrpcService {
     }
     if (wantsFinal) payload.parameters = finalResponse;
     return { infer_response: payload };
+  }
+
+  private outcomeOf(
+    request: GrpcInferRequest,
+    call: GrpcCall,
+    principal: Principal,
+    requestId: string,
+  ): Promise<InferOutcome<GrpcInferResponse>> {
+    const meter = this.parts.budgets?.meter(principal, requestId);
+    return this.parts.inference.infer({ ...askOf(request, call, principal, requestId), meter });
   }
 
   private refusalOf(call: GrpcCall, failure: unknown) {

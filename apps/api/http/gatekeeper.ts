@@ -67,7 +67,7 @@ export class Gatekeeper {
     try {
       requirePermit(principal, action);
     } catch (failure) {
-      this.refuse(req, failure, actorOf(principal), `action:${action}`);
+      this.refuse(req, failure, actorOf(principal), `action:${action}`, principal.tenantId);
     }
     return principal;
   }
@@ -77,12 +77,12 @@ export class Gatekeeper {
     const forwarded = req.headers['x-forwarded-for'];
     const origin: RequestOrigin = { address: req.ip, forwardedFor: [forwarded ?? []].flat().join(',') || undefined };
     if (includesAddress(principal.networks, this.addresses.of(origin))) return principal;
-    return this.refuse(req, sluiceError('SLU_ACCESS_NETWORK'), actorOf(principal), resource);
+    return this.refuse(req, sluiceError('SLU_ACCESS_NETWORK'), actorOf(principal), resource, principal.tenantId);
   }
 
-  private refuse(req: AdmittedRequest, failure: unknown, actor: string, resource: string): never {
+  private refuse(req: AdmittedRequest, failure: unknown, actor: string, resource: string, tenantId?: string): never {
     if (isSluiceError(failure) && (failure.status === 401 || failure.status === 403))
-      this.refusals.note({ actor, resource, code: failure.code, requestId: req.id });
+      this.refusals.note({ actor, resource, code: failure.code, requestId: req.id, tenantId });
     throw failure;
   }
 }

@@ -28,7 +28,8 @@ it('opens every protocol to a token beside keys, notes who was refused, and show
   });
   const auditor = await as({ roles: ['auditor'] });
   const get = (url: string, headers: object) => api.app.inject({ url, headers: { ...headers } });
-  for (const url of ['/api/keys', '/v2', '/v1/models']) expect([url, (await get(url, auditor)).statusCode]).toEqual([url, 200]);
+  for (const url of ['/api/keys', '/v2', '/v1/models'])
+    expect([url, (await get(url, auditor)).statusCode]).toEqual([url, 200]);
   expect((await get('/api/people', auditor)).json()).toMatchObject({ people: [{ name: 'Ada', subject: 'ada' }] });
   expect((await get('/api/keys', await as({}))).statusCode).toBe(403);
   expect((await get('/api/keys', api.as.admin)).statusCode).toBe(200);

@@ -1,4 +1,4 @@
-import type { Principal } from '#libs/access';
+import type { Budgets, Principal } from '#libs/access';
 import type { LanguageExchange, LanguageService } from '#libs/inference';
 import { sluiceError } from '#libs/kernel';
 import type { FastifyInstance, FastifyReply, FastifyRequest, onRequestHookHandler } from 'fastify';
@@ -13,6 +13,8 @@ import type { CheckedAsk } from './openai-request.js';
 /** What the routes to language models need of the API, whatever protocol they speak. */
 export interface LanguageRoutesOptions {
   language: Pick<LanguageService, 'begin'>;
+  /** Keeps the accounts of requests; left out: nothing is counted. */
+  budgets?: Pick<Budgets, 'meter'> | undefined;
   /** Who calls, and may they? Throws when not. */
   authenticate(req: FastifyRequest, action: 'infer' | 'model.metadata'): Principal | Promise<Principal>;
   /** New inference is refused. */
@@ -75,22 +77,24 @@ export function readBodies(scope: FastifyInstance, options: LanguageRoutesOption
 
 /** Begins to answer a checked request, and writes the headers that are known at once. */
 export function beginExchange(
-  language: LanguageRoutesOptions['language'],
+  { language, budgets }: Pick<LanguageRoutesOptions, 'language' | 'budgets'>,
   req: FastifyRequest,
   reply: FastifyReply,
   checked: CheckedAsk,
 ): LanguageExchange {
   const { headers } = req;
   const user = checked.body['user'];
+  const requestId = reply.getHeader('sluice-request-id') as string;
   const exchange = language.begin({
     ...checked,
     bytesIn: req.bodyBytes,
-    requestId: reply.getHeader('sluice-request-id') as string,
+    requestId,
     stickyKey: (headers['sluice-sticky-key'] as string | undefined) ?? (typeof user === 'string' ? user : undefined),
     keyId: req.languagePrincipal.keyId,
     visible: req.languagePrincipal.endpoints,
     traceparent: headers['traceparent'] as string | undefined,
     caller: callerOf(req.raw.socket),
+    meter: budgets?.meter(req.languagePrincipal, requestId),
   });
   const { traceparent, version, arm } = exchange;
   reply.header('traceparent', traceparent);
@@ -102,7 +106,7 @@ export function beginExchange(
  * Makes something of a whole answer. What a model server sent must not come into the log with an error of ours, and a
  * parser's error quotes it. @throws SLU_INFERENCE_UPSTREAM
  */
-export function madeOf<T>(answer: Buffer, endpoint: string, make: (answer: Buffer) => T): T {
+export function madeOf<T>(answer: string, endpoint: string, make: (answer: string) => T): T {
   try {
     return make(answer);
   } catch {

@@ -132,7 +132,9 @@ describe('a token', () => {
   it('signed with the public key as a shared secret is refused: HS256 confusion', async () => {
     const clock = new HeldClock();
     await issuer.rotate('RS256');
-    const key = (await importJWK(issuer.publicKeyOf(), 'RS256', { extractable: true })) as Parameters<typeof exportSPKI>[0];
+    const key = (await importJWK(issuer.publicKeyOf(), 'RS256', { extractable: true })) as Parameters<
+      typeof exportSPKI
+    >[0];
     const pem = await exportSPKI(key);
     for (const secret of [pem, pem.trim(), JSON.stringify(issuer.publicKeyOf()), issuer.publicKeyOf().n!]) {
       const [head, body] = [{ alg: 'HS256', typ: 'JWT' }, claimsAt(clock)].map((part) =>

@@ -1,3 +1,4 @@
+import type { RequestMeter } from '#libs/access';
 import { sluiceError } from '#libs/kernel';
 import type { CallerPresence } from '../batching/batcher-caller.js';
 import type { LanguagePath } from '../ports/language-replica.js';
@@ -25,6 +26,8 @@ export interface LanguageAsk {
   visible?: ReadonlySet<string> | undefined;
   traceparent?: string | undefined;
   caller?: CallerPresence | undefined;
+  /** Keeps the account of what the request may use and did. */
+  meter?: RequestMeter | undefined;
 }
 
 /** `model` stands first, where a replica finds it at once to put its own name there. */

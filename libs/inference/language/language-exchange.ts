@@ -7,6 +7,7 @@ import { answerTraceparent } from '../service/inference-service-trace.js';
 import { requestBody, type LanguageAsk } from './language-ask.js';
 import { readWhole, StreamReader, type TokenUsage } from './language-answer.js';
 import { AttemptFailure, attemptFailureOf, refusalOf } from './language-failure.js';
+import { CallOff } from '../ports/call-off.js';
 import { isLanguageReplica, type LanguageAnswer } from '../ports/language-replica.js';
 import { ReplicaFailure } from '../ports/replica.js';
 import type { PooledReplica } from '../replicas/replica-pool.js';
@@ -28,6 +29,8 @@ export interface ExchangeEnd {
   bytesOut: number;
   usage: TokenUsage;
   firstTokenMs: number | undefined;
+  /** A replica was given the request. */
+  wasAsked: boolean;
 }
 
 interface Reading {
@@ -50,7 +53,7 @@ export class LanguageExchange implements Abandonable {
   readonly traceparent: string;
   /** When something last arrived from the replica. */
   lastProgressMs: number;
-  private readonly abort = new AbortController();
+  private readonly callOff = new CallOff();
   private sent: Buffer | undefined;
   private member: PooledReplica | undefined;
   private reading: Reading | undefined;
@@ -68,7 +71,11 @@ export class LanguageExchange implements Abandonable {
     readonly ask: LanguageAsk,
     readonly armLane: ArmLane | undefined,
     readonly span: Span | undefined,
+    /** What has to be held for it before it may go to a replica. */
+    private readonly reserving?: Promise<void>,
   ) {
+    // Whoever waits for the exchange gets to know; one that is abandoned is waited for by nobody.
+    reserving?.catch(() => undefined);
     this.startedMs = this.lastProgressMs = surroundings.nowMs();
     this.traceparent = answerTraceparent(span, ask.traceparent, ask.requestId);
     ask.caller?.await(this);
@@ -82,18 +89,16 @@ export class LanguageExchange implements Abandonable {
     return this.armLane?.arm.name;
   }
 
-  /** The answer in one piece, with the endpoint's name in it. @throws SluiceError, recorded already */
-  async whole(): Promise<Buffer> {
+  /**
+   * The answer in one piece, with the endpoint's name in it and its bytes as characters (latin1). @throws SluiceError,
+   * recorded already
+   */
+  whole(): Promise<string> {
     return this.guarded(async () => {
-      const body = await this.tryTwice(async () => {
-        const answer = await this.open();
-        const { body: given, usage } = readWhole(await this.collect(answer), this.ask.endpoint, answer.scrub);
-        this.usage = usage;
-        return given;
-      });
-      this.bytesOut = body.length;
+      const text = await this.tryTwice(() => this.readWhole());
+      this.bytesOut = text.length;
       this.end(undefined);
-      return body;
+      return text;
     });
   }
 
@@ -124,12 +129,13 @@ export class LanguageExchange implements Abandonable {
     if (this.isEnded) return;
     this.failure = error;
     this.end(error);
-    this.abort.abort();
+    this.callOff.abort(error);
   }
 
   private async guarded<T>(work: () => Promise<T>): Promise<T> {
     if (this.failure !== undefined) throw this.failure;
     try {
+      if (this.reserving !== undefined && this.sent === undefined) await this.reserved(this.reserving);
       return await work();
     } catch (cause) {
       // Ended from outside meanwhile: that is the reason, and not what it looked like from here.
@@ -137,6 +143,11 @@ export class LanguageExchange implements Abandonable {
       this.fail(error);
       throw error;
     }
+  }
+
+  private async reserved(reserving: Promise<void>): Promise<void> {
+    await reserving;
+    if (this.failure !== undefined) throw this.failure;
   }
 
   /** The second try is the last one: work that took two replicas with it is not given to a third. */
@@ -170,13 +181,19 @@ export class LanguageExchange implements Abandonable {
     if (!isLanguageReplica(member.replica)) throw this.notLanguage();
     const limitMs = this.armLane!.arm.version.settings.remote?.timeoutMs ?? surroundings.timeoutMs;
     const timeoutMs = Math.max(1, Math.min(limitMs, this.startedMs + surroundings.timeoutMs - surroundings.nowMs()));
-    const { signal } = this.abort;
     const traceparent = this.span === undefined ? ask.traceparent : this.traceparent;
-    const call = { timeoutMs, signal, traceparent, isRetry: this.isRetry };
+    const call = { timeoutMs, signal: this.callOff, traceparent, isRetry: this.isRetry };
     const answer = await member.replica.converse(ask.path, (this.sent ??= requestBody(ask)), call);
     this.lastProgressMs = surroundings.nowMs();
     if (answer.status !== 200) throw await refusalOf(answer, ask.endpoint);
     return answer;
+  }
+
+  private async readWhole(): Promise<string> {
+    const answer = await this.open();
+    const { text, usage } = readWhole(await this.collect(answer), this.ask.endpoint, answer.scrub);
+    this.usage = usage;
+    return text;
   }
 
   private async collect(answer: LanguageAnswer): Promise<Buffer> {
@@ -276,7 +293,8 @@ export class LanguageExchange implements Abandonable {
     this.release(false);
     const { queueMs, bytesOut, firstTokenMs } = this;
     const usage = this.usage ?? { promptTokens: undefined, completionTokens: undefined };
-    this.surroundings.ended(this, { error, queueMs, bytesOut, usage, firstTokenMs });
+    const wasAsked = this.sent !== undefined;
+    this.surroundings.ended(this, { error, queueMs, bytesOut, usage, firstTokenMs, wasAsked });
   }
 
   private upstream(problem: string): SluiceError {
