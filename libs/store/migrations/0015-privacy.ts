@@ -33,13 +33,14 @@ const statements = [
     ends_at timestamptz NOT NULL,
     closed_at timestamptz,
     closed_by text,
+    dropped bigint NOT NULL DEFAULT 0,
     CHECK (ends_at > opened_at AND ends_at <= opened_at + interval '24 hours'),
     CHECK ((closed_at IS NULL) = (closed_by IS NULL))
   )`,
   'CREATE UNIQUE INDEX payload_windows_open ON payload_windows (endpoint) WHERE closed_at IS NULL',
   `CREATE FUNCTION announce_payload_windows() RETURNS trigger LANGUAGE plpgsql AS $$
    BEGIN PERFORM pg_notify('sluice_changed', json_build_object('table', 'payload_windows', 'key', NEW.endpoint)::text); RETURN NULL; END $$`,
-  `CREATE TRIGGER announce AFTER INSERT OR UPDATE ON payload_windows FOR EACH ROW EXECUTE FUNCTION announce_payload_windows()`,
+  `CREATE TRIGGER announce AFTER INSERT OR UPDATE OF closed_at ON payload_windows FOR EACH ROW EXECUTE FUNCTION announce_payload_windows()`,
   `CREATE TABLE payload_records (
     id uuid PRIMARY KEY,
     at timestamptz NOT NULL,
