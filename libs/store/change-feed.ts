@@ -13,6 +13,11 @@ export interface Change {
     | 'quarantined_inputs'
     | 'payload_windows'
     | 'secret_headers';
+    | 'secret_headers'
+    | 'tenants'
+    | 'projects'
+    | 'people'
+    | 'service_accounts';
   key: string;
 }
 

@@ -7,6 +7,7 @@ import { EndpointPolicies1763900000006 } from './0006-endpoint-policies.js';
 import { Quarantine1763900000008 } from './0008-quarantine.js';
 import { RequestPartitions1763900000014 } from './0014-request-partitions.js';
 import { Privacy1763900000015 } from './0015-privacy.js';
+import { Identity1763900000009 } from './0009-identity.js';
 
 /** In order. Forward only, one concern each. */
 export const migrations = [
@@ -19,4 +20,5 @@ export const migrations = [
   Quarantine1763900000008,
   RequestPartitions1763900000014,
   Privacy1763900000015,
+  Identity1763900000009,
 ];
