@@ -12,7 +12,6 @@ export interface Change {
     | 'api_keys'
     | 'quarantined_inputs'
     | 'payload_windows'
-    | 'secret_headers';
     | 'secret_headers'
     | 'tenants'
     | 'projects'

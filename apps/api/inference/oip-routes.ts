@@ -1,9 +1,11 @@
 import type { Principal } from '#libs/access';
+import type { SubjectPseudonyms } from '#libs/audit';
 import type { EndpointLoading, InferAsk, InferenceService, InferOutcome, ServingState } from '#libs/inference';
 import { sluiceError } from '#libs/kernel';
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest, onRequestHookHandler } from 'fastify';
 import { randomUUID } from 'node:crypto';
 import { hasKeyInQuery } from '../http/key-in-query.js';
+import { holderOf, subjectHeader } from '../http/request-holder.js';
 import { ProtocolPaths, refuseByProtocol } from '../http/protocol-paths.js';
 import { answerCoding, compressed, type BodyCoding } from './oip-body-coding.js';
 import { BodyReader } from './oip-body.js';
@@ -28,6 +30,8 @@ export interface OipRoutesOptions {
   paths?: ProtocolPaths | undefined;
   /** Who calls, and may they? Throws when not. */
   authenticate(req: FastifyRequest, action: OipAction): Principal;
+  /** Left out, no request is about a named person. */
+  pseudonyms?: Pick<SubjectPseudonyms, 'of'> | undefined;
   isReady(): boolean;
   /** New inference is refused. */
   isDraining(): boolean;
@@ -95,7 +99,11 @@ function drainRefusal({ isDraining }: OipRoutesOptions): onRequestHookHandler {
   };
 }
 
-function inferRoutes(scope: FastifyInstance, { inference }: OipRoutesOptions, onRequest: onRequestHookHandler[]): void {
+function inferRoutes(
+  scope: FastifyInstance,
+  { inference, pseudonyms }: OipRoutesOptions,
+  onRequest: onRequestHookHandler[],
+): void {
   // No async function: on this path even the promise that it would make is felt.
   const answer = (req: ModelRequest, reply: FastifyReply): void => {
     const { headers, body } = req;
@@ -111,6 +119,7 @@ function inferRoutes(scope: FastifyInstance, { inference }: OipRoutesOptions, on
       stickyKey: headers['sluice-sticky-key'] as string | undefined,
       keyId: req.oipPrincipal.keyId,
       tenant: req.oipPrincipal.keyId,
+      holder: holderOf(req.oipPrincipal, pseudonyms, headers[subjectHeader]),
       traceparent: headers['traceparent'] as string | undefined,
       caller: callerOf(req.raw.socket),
     });

@@ -56,14 +56,14 @@ function setUp(scope: FastifyInstance, options: GenerateRoutesOptions): void {
 }
 
 function generate(
-  { language }: GenerateRoutesOptions,
+  options: GenerateRoutesOptions,
   streams: EventStreams,
   req: FastifyRequest<GenerateRequest>,
   reply: FastifyReply,
   isStream: boolean,
 ): void {
   const body = bodyOf(req);
-  const exchange = beginExchange(language, req, reply, checkedGeneration(body, req.params, isStream));
+  const exchange = beginExchange(options, req, reply, checkedGeneration(body, req.params, isStream));
   const naming: Naming = {
     ...(body['id'] !== undefined && { id: body['id'] }),
     model_name: req.params.model,

@@ -74,7 +74,7 @@ function answerRoutes(scope: FastifyInstance, options: OpenAiRoutesOptions, stre
     scope.post(path, { onRequest }, (req, reply) => {
       const body = bodyOf(req);
       const checked = dialect.ask(body);
-      const exchange = beginExchange(options.language, req, reply, checked);
+      const exchange = beginExchange(options, req, reply, checked);
       const sending = checked.isStream
         ? streams.send(reply, exchange, dialect.stream?.(body, checked.endpoint) ?? chunkFormat)
         : sendWhole(reply, exchange, (answer) => dialect.whole?.(answer, body) ?? answer);

@@ -1,5 +1,6 @@
 import { sluiceError } from '#libs/kernel';
 import type { CallerPresence } from '../batching/batcher-caller.js';
+import type { RequestHolder } from '../ports/payload-tap.js';
 import type { LanguagePath } from '../ports/language-replica.js';
 
 /** One request to a language model, checked by its protocol. */
@@ -21,6 +22,8 @@ export interface LanguageAsk {
   requestId: string;
   stickyKey?: string | undefined;
   keyId?: string | undefined;
+  /** Whose request it is, for the records. */
+  holder?: RequestHolder | undefined;
   traceparent?: string | undefined;
   caller?: CallerPresence | undefined;
 }

@@ -6,6 +6,7 @@ import type { ArmLane } from '../service/inference-service.js';
 import { answerTraceparent } from '../service/inference-service-trace.js';
 import { requestBody, type LanguageAsk } from './language-ask.js';
 import { readWhole, StreamReader, type TokenUsage } from './language-answer.js';
+import type { LanguageTranscript } from './language-transcript.js';
 import { AttemptFailure, attemptFailureOf, refusalOf } from './language-failure.js';
 import { isLanguageReplica, type LanguageAnswer } from '../ports/language-replica.js';
 import { ReplicaFailure } from '../ports/replica.js';
@@ -68,6 +69,8 @@ export class LanguageExchange implements Abandonable {
     readonly ask: LanguageAsk,
     readonly armLane: ArmLane | undefined,
     readonly span: Span | undefined,
+    /** Only where somebody asked for the payloads. */
+    readonly transcript?: LanguageTranscript,
   ) {
     this.startedMs = this.lastProgressMs = surroundings.nowMs();
     this.traceparent = answerTraceparent(span, ask.traceparent, ask.requestId);
@@ -92,6 +95,7 @@ export class LanguageExchange implements Abandonable {
         return given;
       });
       this.bytesOut = body.length;
+      this.transcript?.hear(body);
       this.end(undefined);
       return body;
     });
@@ -109,7 +113,10 @@ export class LanguageExchange implements Abandonable {
         return undefined;
       }
       this.hasHandedOut = true;
-      for (const event of events) this.bytesOut += event.length + eventFrameBytes;
+      for (const event of events) {
+        this.bytesOut += event.length + eventFrameBytes;
+        this.transcript?.hear(event);
+      }
       return events;
     });
   }

@@ -5,9 +5,9 @@ import { SecretHeaders1763900000004 } from './0004-secret-headers.js';
 import { ArtifactTrust1763900000005 } from './0005-artifact-trust.js';
 import { EndpointPolicies1763900000006 } from './0006-endpoint-policies.js';
 import { Quarantine1763900000008 } from './0008-quarantine.js';
+import { Identity1763900000009 } from './0009-identity.js';
 import { RequestPartitions1763900000014 } from './0014-request-partitions.js';
 import { Privacy1763900000015 } from './0015-privacy.js';
-import { Identity1763900000009 } from './0009-identity.js';
 
 /** In order. Forward only, one concern each. */
 export const migrations = [
@@ -18,7 +18,7 @@ export const migrations = [
   ArtifactTrust1763900000005,
   EndpointPolicies1763900000006,
   Quarantine1763900000008,
+  Identity1763900000009,
   RequestPartitions1763900000014,
   Privacy1763900000015,
-  Identity1763900000009,
 ];
