@@ -3,5 +3,5 @@ export { ApiKeys, type ApiKeysSettings, type ApiKeyView, type NewApiKey } from '
 export { KeyRing, type KeyRingSettings } from './key-ring.js';
 export { Pepper } from './key-secret.js';
 export { SecretSeal, type SealedText } from './secret-seal.js';
-export { permits, requirePermit, type Action } from './permit-table.js';
+export { permits, requirePermit, scopeOf, type Action, type Scope } from './permit-table.js';
 export { actorOf, defaultProjectId, defaultTenantId, roles, type Principal, type Role } from './principal.js';

@@ -66,6 +66,22 @@ export const permitTable = {
   'replica.write': platform(responders),
   'quarantine.read': platform(responders),
   'quarantine.lift': platform(responders),
+  'payload-log.read': platform(watchers),
+  'payload-log.write': platform(responders),
+  // What people said to a model is read by those who look into incidents, and by nobody who runs the rest.
+  'payload.read': owned({ auditor: 'all', 'on-call': 'all' }),
+  'request.read': owned({
+    admin: 'all',
+    operator: 'all',
+    auditor: 'all',
+    'on-call': 'all',
+    analyst: 'tenant',
+    caller: 'own',
+  }),
+  'privacy.read': owned({ admin: 'all', steward: 'all', auditor: 'all' }),
+  'privacy.export': owned({ steward: 'all' }),
+  'privacy.erase': owned({ admin: 'all', steward: 'all' }),
+  'privacy.access-report': owned({ steward: 'all', auditor: 'all' }),
   'metrics.read': platform([...responders, 'auditor']),
   'key.manage': owned({ admin: 'all' }),
 } as const satisfies Record<string, Permit>;

@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { z } from 'zod';
+import { envelopeKeysOf } from './envelope-keys.js';
 
 export const logLevels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
 
@@ -27,6 +28,10 @@ export interface SluiceConfig {
   logLevel: (typeof logLevels)[number];
   /** 32 bytes; all other keys derive from it. Unset until the launcher has made one. */
   masterKey: Buffer | undefined;
+  /** What wraps data keys, the current key first; none: a key derived from the master key. */
+  envelopeKeys: Buffer[];
+  requestRetentionDays: number;
+  payloadRetentionDays: number;
   artifactFolder: string;
   /** Folders below which `POST /api/models {"path": ...}` may read; unset means any while the API listens on loopback. */
   artifactRoots: string[] | undefined;
@@ -90,6 +95,10 @@ const settings = z.object({
     .string()
     .regex(/^[0-9a-fA-F]{64}$/, 'must be 64 hex digits (32 bytes)')
     .optional(),
+  SLUICE_ENVELOPE_KEYS: z.string().optional(),
+  SLUICE_ENVELOPE_KEYS_FILE: z.string().optional(),
+  SLUICE_REQUEST_RETENTION_DAYS: z.coerce.number().int().min(1).max(3_650).default(30),
+  SLUICE_PAYLOAD_RETENTION_DAYS: z.coerce.number().int().min(1).max(365).default(7),
   SLUICE_ARTIFACT_ROOTS: z.string().optional(),
   SLUICE_ARTIFACT_SOURCES: z
     .string()
@@ -147,6 +156,9 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): S
     traceSampling: value.SLUICE_TRACE_SAMPLING,
     logLevel: value.SLUICE_LOG_LEVEL,
     masterKey: value.SLUICE_MASTER_KEY === undefined ? undefined : Buffer.from(value.SLUICE_MASTER_KEY, 'hex'),
+    envelopeKeys: envelopeKeysOf(value.SLUICE_ENVELOPE_KEYS, value.SLUICE_ENVELOPE_KEYS_FILE),
+    requestRetentionDays: value.SLUICE_REQUEST_RETENTION_DAYS,
+    payloadRetentionDays: value.SLUICE_PAYLOAD_RETENTION_DAYS,
     artifactFolder: join(home, 'artifacts'),
     artifactRoots: value.SLUICE_ARTIFACT_ROOTS?.split(':')
       .filter(Boolean)
