@@ -19,6 +19,8 @@ import { ModelsController } from './models/models.controller.js';
 import { SignaturesController } from './models/signatures.controller.js';
 import { SigningKeysController } from './models/signing-keys.controller.js';
 import { SecretHeadersController } from './models/secret-headers.controller.js';
+import type { PrivacyParts } from './assembly-privacy.js';
+import { privacyControllers, privacyProviders } from './privacy/privacy-providers.js';
 import { QuarantineController } from './quarantine/quarantine.controller.js';
 import { Reference, ReferenceController } from './reference/reference.controller.js';
 import { ReplicasController } from './replicas/replicas.controller.js';
@@ -36,6 +38,7 @@ export interface ManagementParts {
   quarantine: QuarantineLedger;
   apiKeys: ApiKeys;
   reference: Reference;
+  privacy: PrivacyParts;
 }
 
 @Module({
@@ -52,6 +55,7 @@ export interface ManagementParts {
     ReplicasController,
     QuarantineController,
     ReferenceController,
+    ...privacyControllers,
   ],
 })
 class AppModule {}
@@ -72,6 +76,7 @@ export function appModule(parts: ManagementParts): DynamicModule {
       { provide: QuarantineLedger, useValue: parts.quarantine },
       { provide: ApiKeys, useValue: parts.apiKeys },
       { provide: Reference, useValue: parts.reference },
+      ...privacyProviders(parts.privacy),
     ],
   };
 }

@@ -1,4 +1,5 @@
 import { ApiKeys, KeyRing, Pepper, SecretSeal } from '#libs/access';
+import type { PayloadRecorder } from '#libs/audit';
 import { RolloutLedger, Rollouts, RolloutWorkflows, TemporalLink } from '#libs/control';
 import {
   ArtifactSources,
@@ -29,10 +30,11 @@ import {
 import { OciFetcher } from '#libs/inference/adapters/oci';
 import { S3Fetcher } from '#libs/inference/adapters/s3';
 import { SigstoreVerifier } from '#libs/inference/adapters/sigstore';
-import { systemClock } from '#libs/kernel';
+import { days, systemClock } from '#libs/kernel';
 import { required, type Logger, type SluiceConfig, type Telemetry } from '#libs/platform';
 import { ChangeFeed, Database, type ChangeFeedListener } from '#libs/store';
 import { setTimeout as pause } from 'node:timers/promises';
+import { assemblePrivacy, rewrapDataKeys } from './assembly-privacy.js';
 import { RefusalLog } from './http/refusal-log.js';
 import type { ServerParts } from './server.js';
 
@@ -66,11 +68,14 @@ export async function assemble(
     }),
   );
   const apiKeys = new ApiKeys({ database, pepper, afterChange: (id) => keyRing.refresh(id) });
-  const management = await manage(config, database, stack);
+  const link = stack.use(temporalLink(config));
+  const management = await manage(config, { database, link }, stack);
   const state = stack.use(new ServingState({ database, log }));
   const quarantine = stack.use(new QuarantineLedger({ database, log }));
   const secrets = stack.use(new SecretHeaderRing({ database, seal, log }));
-  const serving = await serve(config, { database, log, telemetry, state, quarantine, secrets }, stack);
+  const privacy = assemblePrivacy({ config, masterKey, database, link, log }, stack);
+  const { payloads, openWindows } = privacy;
+  const serving = await serve(config, { database, log, telemetry, state, quarantine, secrets, payloads }, stack);
   const { inference, language } = serving;
   const { endpoints, replicaSets } = management;
   const loading = new EndpointLoading({
@@ -82,15 +87,17 @@ export async function assemble(
   await withRetry(() => keyRing.load(), log);
   await secrets.load();
   await state.load();
+  await rewrapDataKeys(privacy.dataKeys, log);
   await management.registry
     .sweep()
     .catch((err: unknown) => log.warn({ err }, 'the artifact folder could not be swept'));
   const feed = stack.use(
-    new ChangeFeed(databaseUrl, `${service}-feed`, followers([keyRing, secrets, state, quarantine], log)),
+    new ChangeFeed(databaseUrl, `${service}-feed`, followers([keyRing, secrets, state, quarantine, openWindows], log)),
   );
   await feed.start();
   return {
     ...management,
+    privacy: privacy.parts,
     secretHeaders: new SecretHeaders(database, seal),
     apiKeys,
     refusals,
@@ -111,7 +118,17 @@ type Management = Pick<
   'registry' | 'signatures' | 'signingKeys' | 'lineage' | 'endpoints' | 'replicaSets' | 'rollouts'
 >;
 
-async function manage(config: SluiceConfig, database: Database, stack: AsyncDisposableStack): Promise<Management> {
+const temporalLink = (config: SluiceConfig): TemporalLink =>
+  new TemporalLink({
+    address: required(config.temporalAddress, 'TEMPORAL_ADDRESS'),
+    namespace: config.temporalNamespace,
+  });
+
+async function manage(
+  config: SluiceConfig,
+  { database, link }: { database: Database; link: TemporalLink },
+  stack: AsyncDisposableStack,
+): Promise<Management> {
   const replicaSets = new ReplicaSets(database);
   const { sigstoreTrustRoot } = config;
   const bundles = sigstoreTrustRoot === undefined ? undefined : await SigstoreVerifier.open(sigstoreTrustRoot);
@@ -123,12 +140,6 @@ async function manage(config: SluiceConfig, database: Database, stack: AsyncDisp
     sources: artifactSources(config, stack),
     limits: { totalBytes: config.artifactLimitBytes, fileBytes: config.artifactLimitBytes },
   });
-  const link = stack.use(
-    new TemporalLink({
-      address: required(config.temporalAddress, 'TEMPORAL_ADDRESS'),
-      namespace: config.temporalNamespace,
-    }),
-  );
   const rollouts = new Rollouts({
     database,
     endpoints,
@@ -153,16 +164,17 @@ interface ServingParts {
   state: ServingState;
   secrets: SecretHeaderRing;
   quarantine: QuarantineLedger;
+  payloads: PayloadRecorder;
 }
 
 async function serve(
   config: SluiceConfig,
-  { database, log, telemetry, state, quarantine, secrets }: ServingParts,
+  { database, log, telemetry, state, quarantine, secrets, payloads }: ServingParts,
   stack: AsyncDisposableStack,
 ): Promise<Pick<Assembly, 'inference' | 'language'>> {
   const counters = stack.use(new OutcomeCounters({ database, log }));
   const spool = await RecordSpool.open({ folder: config.spoolFolder, log });
-  const recorder = stack.use(new RequestRecorder({ database, spool, log }));
+  const recorder = stack.use(new RequestRecorder({ database, spool, log, retentionSeconds: days(config.requestRetentionDays) }));
   // Without a collector nobody would see the spans, and requests need not pay for them.
   const tracer = config.otlpEndpoint === undefined ? undefined : telemetry.tracer;
   const remotes = new RemoteConnections({ secrets, allowedHosts: config.remoteHosts, clock: systemClock, log });
@@ -171,6 +183,7 @@ async function serve(
       state,
       counters,
       recorder,
+      payloads,
       log,
       quarantine: quarantine.quarantine,
       openReplica: replicaOpener(remotes),
@@ -178,7 +191,7 @@ async function serve(
     }),
   );
   const metrics = new LanguageMetrics(telemetry.meter);
-  const language = stack.use(new LanguageService({ inference, recorder, log, tracer, metrics }));
+  const language = stack.use(new LanguageService({ inference, recorder, payloads, log, tracer, metrics }));
   registerInferenceMetrics(telemetry.meter, { service: inference, counters, recorder, spool, state });
   return { inference, language };
 }

@@ -57,6 +57,7 @@ const grpc = await GrpcServer.start(
   {
     inference,
     state: parts.state,
+    pseudonyms: parts.privacy.pseudonyms,
     loading: parts.loading,
     settings: settingsView(log, traceSampling),
     isDraining: () => isDraining,

@@ -5,7 +5,6 @@ import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { Tracer } from '@opentelemetry/api';
 import { LogController, type FastifyBaseLogger, type FastifyInstance } from 'fastify';
-import { randomUUID } from 'node:crypto';
 import { appModule, type ManagementParts } from './app.module.js';
 import { parseBodies } from './http/body-parsers.js';
 import { Gatekeeper } from './http/gatekeeper.js';
@@ -16,6 +15,7 @@ import { gateRequests } from './http/request-gate.js';
 import { logRequests, nestLog } from './http/request-log.js';
 import { ProtocolPaths } from './http/protocol-paths.js';
 import { RouteBook } from './http/route-book.js';
+import { newRequestId } from './http/request-id.js';
 import { schemaPipe } from './http/schema-pipe.js';
 import { refuseUnroutable } from './http/unroutable.js';
 import { oipPaths, oipSchemas } from './inference/oip-openapi.js';
@@ -80,12 +80,14 @@ export async function createServer(parts: ServerParts, settings: ServerSettings)
     version,
     bodyLimitBytes,
     bodyTimeoutSeconds,
+    pseudonyms: parts.privacy.pseudonyms,
     authenticate: (req, action) => gatekeeper.admit(req, action),
   });
   const { language } = parts;
   const { streams } = settings;
   const authenticate: OpenAiRoutesOptions['authenticate'] = (req, action) => gatekeeper.admit(req, action);
-  const forLanguage = { language, authenticate, isDraining, bodyLimitBytes, bodyTimeoutSeconds, streams };
+  const { pseudonyms } = parts.privacy;
+  const forLanguage = { language, pseudonyms, authenticate, isDraining, bodyLimitBytes, bodyTimeoutSeconds, streams };
   await fastify.register(openAiRoutes, { ...forLanguage, state, paths });
   await fastify.register(generateRoutes, forLanguage);
 
@@ -118,7 +120,7 @@ function httpAdapter(log: Logger, bodyLimit: number): FastifyAdapter {
     childLoggerFactory: (logger: FastifyBaseLogger) => logger,
     // Ids of our own making only: one that a caller chose could be anybody's.
     requestIdHeader: false,
-    genReqId: () => randomUUID(),
+    genReqId: newRequestId,
     bodyLimit,
     requestTimeout: secondsToMs(requestTimeoutSeconds),
     keepAliveTimeout: secondsToMs(keepAliveSeconds),

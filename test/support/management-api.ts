@@ -1,5 +1,5 @@
 import { ApiKeys, KeyRing, Pepper, roles, SecretSeal, type Role } from '#libs/access';
-import { RolloutLedger, Rollouts } from '#libs/control';
+import { RolloutLedger, Rollouts, type TemporalLink } from '#libs/control';
 import {
   ArtifactStore,
   EndpointLoading,
@@ -15,12 +15,14 @@ import {
   type BundleVerifier,
   type FolderAccess,
 } from '#libs/inference';
+import { sluiceError } from '#libs/kernel';
 import { createLogger } from '#libs/platform';
 import { trace } from '@opentelemetry/api';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { assemblePrivacy, type PrivacyAssembly } from '../../apps/api/assembly-privacy.js';
 import { Gatekeeper } from '../../apps/api/http/gatekeeper.js';
 import { RefusalLog } from '../../apps/api/http/refusal-log.js';
 import { createServer, type ServerParts, type ServerSettings } from '../../apps/api/server.js';
@@ -36,26 +38,35 @@ export interface ManagementApi extends AsyncDisposable {
   as: Record<Role, { authorization: string }>;
   /** What was given to Temporal. */
   workflows: { started: unknown[]; commands: unknown[] };
+  privacy: PrivacyAssembly;
   drain(): void;
 }
+
+export const testMasterKey = Buffer.alloc(32, 5);
+
+const noTemporal: Pick<TemporalLink, 'call'> = {
+  call: () => Promise.reject(sluiceError('SLU_PLATFORM_TEMPORAL_DOWN')),
+};
 
 /** What other parts may be made of. */
 export interface MadeParts extends Pick<ServerParts, 'registry' | 'endpoints' | 'replicaSets' | 'log'> {
   db: FreshDatabase;
+  folder: string;
+  privacy: PrivacyAssembly;
 }
 
 /** The API on a database of its own, without replicas and without Temporal. */
 export async function managementApi(
   folderAccess: FolderAccess = { kind: 'any' },
-  change: Partial<ServerParts> | ((made: MadeParts) => Partial<ServerParts>) = {},
+  change: Partial<ServerParts> | ((made: MadeParts) => Promise<Partial<ServerParts>> | Partial<ServerParts>) = {},
   settings: Partial<ServerSettings> = {},
-  trust: { sources?: ArtifactSources; bundles?: BundleVerifier } = {},
+  trust: { sources?: ArtifactSources; bundles?: BundleVerifier; link?: Pick<TemporalLink, 'call'> } = {},
 ): Promise<ManagementApi> {
   const db = await freshDatabase();
   const { database } = db;
   const folder = await mkdtemp(join(tmpdir(), 'sluice-api-'));
   const log = createLogger({ service: 'test', level: 'silent' });
-  const pepper = new Pepper(Buffer.alloc(32, 5));
+  const pepper = new Pepper(testMasterKey);
   const apiKeys = new ApiKeys({ database, pepper });
   const made = await Promise.all(
     roles.map(async (role) => [
@@ -82,11 +93,22 @@ export async function managementApi(
       },
     },
   });
+  await using stack = new AsyncDisposableStack();
+  const privacy = assemblePrivacy(
+    {
+      config: { envelopeKeys: [], requestRetentionDays: 30, payloadRetentionDays: 7 },
+      masterKey: testMasterKey,
+      database,
+      link: trust.link ?? noTemporal,
+      log,
+    },
+    stack,
+  );
   const quarantine = new QuarantineLedger({ database, log });
   const refusals = new RefusalLog({ database, log });
   let isDraining = false;
   const registry = new ModelRegistry(database, store, replicaSets, signatures);
-  const changed = typeof change === 'function' ? change({ db, log, registry, endpoints, replicaSets }) : change;
+  const changed = typeof change === 'function' ? await change({ db, log, folder, registry, endpoints, replicaSets, privacy }) : change;
   const app = await createServer(
     {
       registry,
@@ -95,9 +117,10 @@ export async function managementApi(
       lineage: new ModelLineage(database),
       endpoints,
       replicaSets,
-      secretHeaders: new SecretHeaders(database, new SecretSeal(Buffer.alloc(32, 5))),
+      secretHeaders: new SecretHeaders(database, new SecretSeal(testMasterKey)),
       rollouts,
       quarantine,
+      privacy: privacy.parts,
       apiKeys,
       keyRing,
       refusals,
@@ -123,8 +146,10 @@ export async function managementApi(
     },
     { version: '0.0.0-test', bodyLimitBytes: 4_096, bodyTimeoutSeconds: 1, ...settings },
   );
+  const owned = stack.move();
   return {
     app,
+    privacy,
     db,
     folder,
     refusals,
@@ -134,6 +159,7 @@ export async function managementApi(
     drain: () => (isDraining = true),
     [Symbol.asyncDispose]: async () => {
       await app.close();
+      await owned.disposeAsync();
       await refusals[Symbol.asyncDispose]();
       await quarantine[Symbol.asyncDispose]();
       keyRing[Symbol.dispose]();

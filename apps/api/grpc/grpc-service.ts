@@ -1,4 +1,5 @@
-import { randomUUID } from 'node:crypto';
+import type { Principal } from '#libs/access';
+import type { SubjectPseudonyms } from '#libs/audit';
 import type { EndpointLoading, InferAsk, InferenceService, InferOutcome, ServingState } from '#libs/inference';
 import { sluiceError } from '#libs/kernel';
 import type { Logger } from '#libs/platform';
@@ -10,6 +11,8 @@ import type {
   UntypedServiceImplementation,
 } from '@grpc/grpc-js';
 import type { Gatekeeper } from '../http/gatekeeper.js';
+import { newRequestId } from '../http/request-id.js';
+import { holderOf, subjectHeader } from '../http/request-holder.js';
 import type { ServerSettingsView } from '../inference/oip-settings.js';
 import { GrpcCall } from './grpc-call.js';
 import type { GrpcInferRequest, GrpcInferResponse } from './grpc-messages.js';
@@ -25,6 +28,8 @@ export interface GrpcServiceParts {
   state: Pick<ServingState, 'endpoint' | 'snapshot'>;
   loading: Pick<EndpointLoading, 'load' | 'unload'>;
   gatekeeper: Pick<Gatekeeper, 'admit'>;
+  /** Left out, no request is about a named person. */
+  pseudonyms?: Pick<SubjectPseudonyms, 'of'> | undefined;
   settings: ServerSettingsView;
   isReady: () => boolean;
   isDraining: () => boolean;
@@ -85,8 +90,8 @@ export class GrpcService {
   ): Promise<void> {
     const call = new GrpcCall(given);
     try {
-      const { keyId } = this.parts.gatekeeper.admit(call.admitted, 'infer');
-      const outcome = await this.parts.inference.infer(askOf(given.request, call, keyId, call.requestId));
+      const principal = this.parts.gatekeeper.admit(call.admitted, 'infer');
+      const outcome = await this.parts.inference.infer(this.askOf(given.request, call, principal, call.requestId));
       call.sendHead(outcome);
       if (outcome.error === undefined) done(null, outcome.payload);
       else done(call.errorOf(outcome.error));
@@ -98,8 +103,8 @@ export class GrpcService {
   private async inferStream(stream: ServerDuplexStream<GrpcInferRequest, StreamAnswer>): Promise<void> {
     const call = new GrpcCall(stream);
     try {
-      const { keyId } = this.parts.gatekeeper.admit(call.admitted, 'infer');
-      await answerInOrder(stream, (request) => this.answerOf(request, call, keyId), call.over);
+      const principal = this.parts.gatekeeper.admit(call.admitted, 'infer');
+      await answerInOrder(stream, (request) => this.answerOf(request, call, principal), call.over);
     } catch (failure) {
       // A client that has gone needs no status, and its half-read message is no news.
       if (!call.over.aborted) stream.emit('error', this.refusalOf(call, failure));
@@ -107,9 +112,11 @@ export class GrpcService {
   }
 
   /** On a stream a failed request is an answer like any other; only the stream's own failure ends it. */
-  private async answerOf(request: GrpcInferRequest, call: GrpcCall, keyId: string): Promise<StreamAnswer> {
+  private async answerOf(request: GrpcInferRequest, call: GrpcCall, principal: Principal): Promise<StreamAnswer> {
     const wantsFinal = request.parameters['triton_enable_empty_final_response']?.bool_param === true;
-    const { error, payload } = await this.parts.inference.infer(askOf(request, call, keyId, randomUUID()));
+    const { error, payload } = await this.parts.inference.infer(
+      this.askOf(request, call, principal, newRequestId()),
+    );
     if (payload === undefined) {
       const { id, model_name, model_version } = request;
       const text = asSluiceError(error).message;
@@ -126,26 +133,27 @@ export class GrpcService {
       this.parts.log.error({ requestId: call.requestId, err: error.cause }, 'a gRPC call failed on our side');
     return call.errorOf(error);
   }
-}
 
-function askOf(
-  request: GrpcInferRequest,
-  call: GrpcCall,
-  keyId: string,
-  requestId: string,
-): InferAsk<GrpcInferResponse> {
-  const body: GrpcAsk = { request, timeoutMs: call.timeoutMs };
-  return {
-    endpoint: request.model_name,
-    version: request.model_version === '' ? undefined : request.model_version,
-    body,
-    protocol: grpcProtocol,
-    bytesIn: request.raw_input_contents.reduce((sum, { length }) => sum + length, 0),
-    requestId,
-    stickyKey: call.header('sluice-sticky-key'),
-    keyId,
-    tenant: keyId,
-    traceparent: call.header('traceparent'),
-    caller: call.presence,
-  };
+  private askOf(
+    request: GrpcInferRequest,
+    call: GrpcCall,
+    principal: Principal,
+    requestId: string,
+  ): InferAsk<GrpcInferResponse> {
+    const body: GrpcAsk = { request, timeoutMs: call.timeoutMs };
+    return {
+      endpoint: request.model_name,
+      version: request.model_version === '' ? undefined : request.model_version,
+      body,
+      protocol: grpcProtocol,
+      bytesIn: request.raw_input_contents.reduce((sum, { length }) => sum + length, 0),
+      requestId,
+      stickyKey: call.header('sluice-sticky-key'),
+      keyId: principal.keyId,
+      tenant: principal.keyId,
+      holder: holderOf(principal, this.parts.pseudonyms, call.header(subjectHeader)),
+      traceparent: call.header('traceparent'),
+      caller: call.presence,
+    };
+  }
 }
