@@ -4,7 +4,10 @@ import { required, type SluiceConfig } from '#libs/platform';
 import type { Database } from '#libs/store';
 import type { ErasurePorts } from './erasure.activities.js';
 
-export type ErasureConfig = Pick<SluiceConfig, 'masterKey' | 'envelopeKeys' | 'requestRetentionDays' | 'payloadRetentionDays'>;
+export type ErasureConfig = Pick<
+  SluiceConfig,
+  'masterKey' | 'envelopeKeys' | 'requestRetentionDays' | 'payloadRetentionDays'
+>;
 
 /** The erasure's activities on the real world: PostgreSQL, through the stores that know their tables. */
 export function erasurePorts(config: ErasureConfig, database: Database): ErasurePorts {

@@ -1,4 +1,4 @@
-import { ApiKeys } from '#libs/access';
+import { ApiKeys, Directory } from '#libs/access';
 import { Rollouts } from '#libs/control';
 import {
   Endpoints,
@@ -13,6 +13,10 @@ import {
 import { Module, type DynamicModule } from '@nestjs/common';
 import { EndpointsController } from './endpoints/endpoints.controller.js';
 import { PoliciesController } from './endpoints/policies.controller.js';
+import { PeopleController } from './identity/people.controller.js';
+import { ProjectsController } from './identity/projects.controller.js';
+import { ServiceAccountsController } from './identity/service-accounts.controller.js';
+import { TenantsController } from './identity/tenants.controller.js';
 import { KeysController } from './keys/keys.controller.js';
 import { LineageController } from './models/lineage.controller.js';
 import { ModelsController } from './models/models.controller.js';
@@ -37,6 +41,7 @@ export interface ManagementParts {
   rollouts: Rollouts;
   quarantine: QuarantineLedger;
   apiKeys: ApiKeys;
+  directory: Directory;
   reference: Reference;
   privacy: PrivacyParts;
 }
@@ -52,6 +57,10 @@ export interface ManagementParts {
     PoliciesController,
     RolloutsController,
     KeysController,
+    TenantsController,
+    ProjectsController,
+    PeopleController,
+    ServiceAccountsController,
     ReplicasController,
     QuarantineController,
     ReferenceController,
@@ -74,6 +83,7 @@ export function appModule(parts: ManagementParts): DynamicModule {
       { provide: SecretHeaders, useValue: parts.secretHeaders },
       { provide: Rollouts, useValue: parts.rollouts },
       { provide: QuarantineLedger, useValue: parts.quarantine },
+      { provide: Directory, useValue: parts.directory },
       { provide: ApiKeys, useValue: parts.apiKeys },
       { provide: Reference, useValue: parts.reference },
       ...privacyProviders(parts.privacy),

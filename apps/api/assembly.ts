@@ -1,4 +1,4 @@
-import { ApiKeys, KeyRing, Pepper, SecretSeal } from '#libs/access';
+import { SecretSeal } from '#libs/access';
 import type { PayloadRecorder } from '#libs/audit';
 import { RolloutLedger, Rollouts, RolloutWorkflows, TemporalLink } from '#libs/control';
 import {
@@ -34,12 +34,12 @@ import { days, systemClock } from '#libs/kernel';
 import { required, type Logger, type SluiceConfig, type Telemetry } from '#libs/platform';
 import { ChangeFeed, Database, type ChangeFeedListener } from '#libs/store';
 import { setTimeout as pause } from 'node:timers/promises';
+import { assembleIdentity } from './assembly-identity.js';
 import { assemblePrivacy, rewrapDataKeys } from './assembly-privacy.js';
 import { RefusalLog } from './http/refusal-log.js';
 import type { ServerParts } from './server.js';
 
-export interface Assembly extends Omit<ServerParts, 'isReady' | 'isDraining' | 'keyRing' | 'inference' | 'language'> {
-  keyRing: KeyRing;
+export interface Assembly extends Omit<ServerParts, 'isReady' | 'isDraining' | 'inference' | 'language'> {
   inference: InferenceService;
   language: LanguageService;
 }
@@ -55,19 +55,12 @@ export async function assemble(
   stack: AsyncDisposableStack,
 ): Promise<Assembly> {
   const masterKey = required(config.masterKey, 'SLUICE_MASTER_KEY');
-  const pepper = new Pepper(masterKey);
   const seal = new SecretSeal(masterKey);
   const databaseUrl = required(config.databaseUrl, 'DATABASE_URL');
   const database = stack.use(await connect(databaseUrl, log));
   const refusals = stack.use(new RefusalLog({ database, log }));
-  const keyRing = stack.use(
-    new KeyRing({
-      database,
-      pepper,
-      onProblem: (err) => log.warn({ err }, 'API keys cannot be read; those known stay good for now'),
-    }),
-  );
-  const apiKeys = new ApiKeys({ database, pepper, afterChange: (id) => keyRing.refresh(id) });
+  const identity = assembleIdentity(config, database, log, stack);
+  const { keyRing } = identity;
   const link = stack.use(temporalLink(config));
   const management = await manage(config, { database, link }, stack);
   const state = stack.use(new ServingState({ database, log }));
@@ -99,9 +92,8 @@ export async function assemble(
     ...management,
     privacy: privacy.parts,
     secretHeaders: new SecretHeaders(database, seal),
-    apiKeys,
+    ...identity,
     refusals,
-    keyRing,
     state,
     inference,
     language,
@@ -174,7 +166,9 @@ async function serve(
 ): Promise<Pick<Assembly, 'inference' | 'language'>> {
   const counters = stack.use(new OutcomeCounters({ database, log }));
   const spool = await RecordSpool.open({ folder: config.spoolFolder, log });
-  const recorder = stack.use(new RequestRecorder({ database, spool, log, retentionSeconds: days(config.requestRetentionDays) }));
+  const recorder = stack.use(
+    new RequestRecorder({ database, spool, log, retentionSeconds: days(config.requestRetentionDays) }),
+  );
   // Without a collector nobody would see the spans, and requests need not pay for them.
   const tracer = config.otlpEndpoint === undefined ? undefined : telemetry.tracer;
   const remotes = new RemoteConnections({ secrets, allowedHosts: config.remoteHosts, clock: systemClock, log });
@@ -190,7 +184,7 @@ async function serve(
       tracer,
     }),
   );
-  const metrics = new LanguageMetrics(telemetry.meter);
+  const metrics = new LanguageMetrics(telemetry.meter, telemetry.histograms);
   const language = stack.use(new LanguageService({ inference, recorder, payloads, log, tracer, metrics }));
   registerInferenceMetrics(telemetry.meter, { service: inference, counters, recorder, spool, state });
   return { inference, language };

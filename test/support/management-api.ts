@@ -1,4 +1,4 @@
-import { ApiKeys, KeyRing, Pepper, roles, SecretSeal, type Role } from '#libs/access';
+import { ApiKeys, Directory, KeyRing, Pepper, roles, SecretSeal, type Role } from '#libs/access';
 import { RolloutLedger, Rollouts, type TemporalLink } from '#libs/control';
 import {
   ArtifactStore,
@@ -67,14 +67,15 @@ export async function managementApi(
   const folder = await mkdtemp(join(tmpdir(), 'sluice-api-'));
   const log = createLogger({ service: 'test', level: 'silent' });
   const pepper = new Pepper(testMasterKey);
-  const apiKeys = new ApiKeys({ database, pepper });
+  const keyRing = new KeyRing({ database, pepper });
+  const afterChange = (id: string): Promise<void> => keyRing.refresh(id);
+  const apiKeys = new ApiKeys({ database, pepper, afterChange });
   const made = await Promise.all(
     roles.map(async (role) => [
       role,
       { authorization: `Bearer ${(await apiKeys.create({ name: role, roles: [role], actor: 'system' })).key}` },
     ]),
   );
-  const keyRing = new KeyRing({ database, pepper });
   await keyRing.load();
   const replicaSets = new ReplicaSets(database);
   const signatures = new ModelSignatures(database, trust.bundles);
@@ -108,7 +109,10 @@ export async function managementApi(
   const refusals = new RefusalLog({ database, log });
   let isDraining = false;
   const registry = new ModelRegistry(database, store, replicaSets, signatures);
-  const changed = typeof change === 'function' ? await change({ db, log, folder, registry, endpoints, replicaSets, privacy }) : change;
+  const changed =
+    typeof change === 'function'
+      ? await change({ db, log, folder, registry, endpoints, replicaSets, privacy })
+      : change;
   const app = await createServer(
     {
       registry,
@@ -122,7 +126,8 @@ export async function managementApi(
       quarantine,
       privacy: privacy.parts,
       apiKeys,
-      keyRing,
+      directory: new Directory({ database, afterChange }),
+      identities: keyRing,
       refusals,
       log,
       language: {

@@ -37,6 +37,8 @@ export interface GrpcServiceParts {
   version: string;
 }
 
+const nobody = null as unknown as Principal;
+
 interface StreamAnswer {
   error_message?: string;
   infer_response: Partial<GrpcInferResponse>;
@@ -75,7 +77,8 @@ export class GrpcService {
     const work = async (given: ServerUnaryCall<unknown, unknown>, done: sendUnaryData<unknown>): Promise<void> => {
       const call = new GrpcCall(given);
       try {
-        const principal = action === undefined ? undefined : this.parts.gatekeeper.admit(call.admitted, action);
+        // What is open to all looks at nobody.
+        const principal = action === undefined ? nobody : await this.parts.gatekeeper.admit(call.admitted, action);
         done(null, await answer(given.request, call, principal));
       } catch (failure) {
         done(this.refusalOf(call, failure));
@@ -90,7 +93,8 @@ export class GrpcService {
   ): Promise<void> {
     const call = new GrpcCall(given);
     try {
-      const principal = this.parts.gatekeeper.admit(call.admitted, 'infer');
+      const admitted = this.parts.gatekeeper.admit(call.admitted, 'infer');
+      const principal = admitted instanceof Promise ? await admitted : admitted;
       const outcome = await this.parts.inference.infer(this.askOf(given.request, call, principal, call.requestId));
       call.sendHead(outcome);
       if (outcome.error === undefined) done(null, outcome.payload);
@@ -103,7 +107,7 @@ export class GrpcService {
   private async inferStream(stream: ServerDuplexStream<GrpcInferRequest, StreamAnswer>): Promise<void> {
     const call = new GrpcCall(stream);
     try {
-      const principal = this.parts.gatekeeper.admit(call.admitted, 'infer');
+      const principal = await this.parts.gatekeeper.admit(call.admitted, 'infer');
       await answerInOrder(stream, (request) => this.answerOf(request, call, principal), call.over);
     } catch (failure) {
       // A client that has gone needs no status, and its half-read message is no news.
@@ -114,9 +118,7 @@ export class GrpcService {
   /** On a stream a failed request is an answer like any other; only the stream's own failure ends it. */
   private async answerOf(request: GrpcInferRequest, call: GrpcCall, principal: Principal): Promise<StreamAnswer> {
     const wantsFinal = request.parameters['triton_enable_empty_final_response']?.bool_param === true;
-    const { error, payload } = await this.parts.inference.infer(
-      this.askOf(request, call, principal, newRequestId()),
-    );
+    const { error, payload } = await this.parts.inference.infer(this.askOf(request, call, principal, newRequestId()));
     if (payload === undefined) {
       const { id, model_name, model_version } = request;
       const text = asSluiceError(error).message;
@@ -151,6 +153,7 @@ export class GrpcService {
       stickyKey: call.header('sluice-sticky-key'),
       keyId: principal.keyId,
       tenant: principal.keyId,
+      visible: principal.endpoints,
       holder: holderOf(principal, this.parts.pseudonyms, call.header(subjectHeader)),
       traceparent: call.header('traceparent'),
       caller: call.presence,

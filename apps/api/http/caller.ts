@@ -13,7 +13,7 @@ export const ByCaller = createParamDecorator((_data: unknown, execution: Executi
   return { actor: actorOf(principal), requestId: id };
 });
 
-/** Whose tenant, project and scope count. */
+/** Who calls, where it matters how far the permit reaches. */
 export const ByPrincipal = createParamDecorator(
   (_data: unknown, execution: ExecutionContext): Principal =>
     execution.switchToHttp().getRequest<FastifyRequest>().principal,

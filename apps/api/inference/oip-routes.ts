@@ -4,6 +4,7 @@ import type { EndpointLoading, InferAsk, InferenceService, InferOutcome, Serving
 import { sluiceError } from '#libs/kernel';
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest, onRequestHookHandler } from 'fastify';
 import { randomUUID } from 'node:crypto';
+import { whenAdmitted } from '../http/gatekeeper.js';
 import { hasKeyInQuery } from '../http/key-in-query.js';
 import { holderOf, subjectHeader } from '../http/request-holder.js';
 import { ProtocolPaths, refuseByProtocol } from '../http/protocol-paths.js';
@@ -29,7 +30,7 @@ export interface OipRoutesOptions {
   /** Knows the routes of other protocols below `/v2` too; left out, there are none. */
   paths?: ProtocolPaths | undefined;
   /** Who calls, and may they? Throws when not. */
-  authenticate(req: FastifyRequest, action: OipAction): Principal;
+  authenticate(req: FastifyRequest, action: OipAction): Principal | Promise<Principal>;
   /** Left out, no request is about a named person. */
   pseudonyms?: Pick<SubjectPseudonyms, 'of'> | undefined;
   isReady(): boolean;
@@ -120,6 +121,7 @@ function inferRoutes(
       keyId: req.oipPrincipal.keyId,
       tenant: req.oipPrincipal.keyId,
       holder: holderOf(req.oipPrincipal, pseudonyms, headers[subjectHeader]),
+      visible: req.oipPrincipal.endpoints,
       traceparent: headers['traceparent'] as string | undefined,
       caller: callerOf(req.raw.socket),
     });
@@ -173,11 +175,10 @@ const nameRequest: onRequestHookHandler = (req, reply, done) => {
 
 function identifier({ authenticate }: OipRoutesOptions, action: OipAction): onRequestHookHandler {
   return (req, _reply, done) => {
-    try {
-      req.oipPrincipal = authenticate(req, action);
-    } catch (error) {
-      return done(error as FastifyError);
-    }
-    return done();
+    whenAdmitted(
+      () => authenticate(req, action),
+      (principal) => (req.oipPrincipal = principal),
+      done,
+    );
   };
 }

@@ -5,6 +5,7 @@ import { sluiceError } from '#libs/kernel';
 import type { FastifyInstance, FastifyReply, FastifyRequest, onRequestHookHandler } from 'fastify';
 import { randomUUID } from 'node:crypto';
 import { holderOf, subjectHeader } from '../http/request-holder.js';
+import { whenAdmitted } from '../http/gatekeeper.js';
 import { hasKeyInQuery } from '../http/key-in-query.js';
 import { BodyReader } from '../inference/oip-body.js';
 import { callerOf } from '../inference/oip-caller.js';
@@ -17,7 +18,7 @@ export interface LanguageRoutesOptions {
   /** Left out, no request is about a named person. */
   pseudonyms?: Pick<SubjectPseudonyms, 'of'> | undefined;
   /** Who calls, and may they? Throws when not. */
-  authenticate(req: FastifyRequest, action: 'infer' | 'model.metadata'): Principal;
+  authenticate(req: FastifyRequest, action: 'infer' | 'model.metadata'): Principal | Promise<Principal>;
   /** New inference is refused. */
   isDraining(): boolean;
   bodyLimitBytes: number;
@@ -47,12 +48,11 @@ export function identifier(
   action: 'infer' | 'model.metadata',
 ): onRequestHookHandler {
   return (req, _reply, done) => {
-    try {
-      req.languagePrincipal = authenticate(req, action);
-    } catch (error) {
-      return done(error as Error);
-    }
-    return done();
+    whenAdmitted(
+      () => authenticate(req, action),
+      (principal) => (req.languagePrincipal = principal),
+      done,
+    );
   };
 }
 
@@ -92,7 +92,14 @@ export function beginExchange(
     requestId: reply.getHeader('sluice-request-id') as string,
     stickyKey: (headers['sluice-sticky-key'] as string | undefined) ?? (typeof user === 'string' ? user : undefined),
     keyId: req.languagePrincipal.keyId,
-    holder: holderOf(req.languagePrincipal, pseudonyms, headers[subjectHeader], safetyId || undefined, user || undefined),
+    holder: holderOf(
+      req.languagePrincipal,
+      pseudonyms,
+      headers[subjectHeader],
+      safetyId || undefined,
+      user || undefined,
+    ),
+    visible: req.languagePrincipal.endpoints,
     traceparent: headers['traceparent'] as string | undefined,
     caller: callerOf(req.raw.socket),
   });
@@ -106,7 +113,7 @@ export function beginExchange(
  * Makes something of a whole answer. What a model server sent must not come into the log with an error of ours, and a
  * parser's error quotes it. @throws SLU_INFERENCE_UPSTREAM
  */
-export function madeOf<T>(answer: Buffer, endpoint: string, make: (answer: Buffer) => T): T {
+export function madeOf<T>(answer: string, endpoint: string, make: (answer: string) => T): T {
   try {
     return make(answer);
   } catch {

@@ -6,7 +6,9 @@ import { managementApi, type ManagementApi } from '../../../test/support/managem
 let api: ManagementApi;
 beforeEach(async () => {
   api = await managementApi();
-  await api.db.database.query(`INSERT INTO endpoints (name, model, revision, created_by) VALUES ('tone', 'tone', 1, 'test')`);
+  await api.db.database.query(
+    `INSERT INTO endpoints (name, model, revision, created_by) VALUES ('tone', 'tone', 1, 'test')`,
+  );
 });
 afterEach(() => api[Symbol.asyncDispose]());
 
@@ -58,7 +60,10 @@ it.each([
   [{ seconds: 600 }, 'reason'],
 ])('refuses to log without a time of at most a day and a reason: %o', async (body, field) => {
   const answer = await call('operator', 'POST', path, body);
-  expect([answer.statusCode, answer.json<{ problems: { field: string }[] }>().problems[0]?.field]).toEqual([422, field]);
+  expect([answer.statusCode, answer.json<{ problems: { field: string }[] }>().problems[0]?.field]).toEqual([
+    422,
+    field,
+  ]);
 });
 
 it('ends by itself by the clock of the database, whatever a process believes', async () => {
@@ -98,7 +103,8 @@ it('cannot be read when it was moved to another row or another subject, or chang
   await call('operator', 'POST', path, why);
   const [one, other] = [await log('client-7', { text: 'one' }), await log('client-7', { text: 'other' })];
   const readable = async (id: string): Promise<number> =>
-    (await call('auditor', 'POST', `/api/payloads/${id}/read`, { purpose: 'audit', reason: 'a check of the log' })).statusCode;
+    (await call('auditor', 'POST', `/api/payloads/${id}/read`, { purpose: 'audit', reason: 'a check of the log' }))
+      .statusCode;
   const { database } = api.db;
   await database.query(
     'UPDATE payload_records SET sealed = (SELECT sealed FROM payload_records WHERE id = $2) WHERE id = $1',

@@ -1,7 +1,11 @@
 import { erasureGrounds } from '#libs/control';
 import { z } from 'zod';
 
-export const subjectName = z.string().min(1).max(512).describe("the caller's own name for the person, as requests carried it");
+export const subjectName = z
+  .string()
+  .min(1)
+  .max(512)
+  .describe("the caller's own name for the person, as requests carried it");
 /** Whose person: names are apart by tenant. */
 export const tenantId = z.uuid().optional().describe("left out: the caller's own tenant");
 

@@ -37,9 +37,11 @@ export class PayloadStore implements ErasureStore {
     this.processing = {
       holds: 'requests and answers of an endpoint, after redaction, while an operator has switched their log on',
       purpose: 'to find out why a model answers as it does',
-      legalBasis: 'GDPR Art. 6(1)(f), for the reason that stands with each log; special categories need one of Art. 9(2)',
+      legalBasis:
+        'GDPR Art. 6(1)(f), for the reason that stands with each log; special categories need one of Art. 9(2)',
       retentionDays,
-      protection: 'redacted, then AES-256-GCM under a data key of the person; each reading has a purpose and an audit row',
+      protection:
+        'redacted, then AES-256-GCM under a data key of the person; each reading has a purpose and an audit row',
     };
   }
 

@@ -7,7 +7,7 @@ const redactor = new StructuredRedactor();
 const redact = (text: string): string => redactor.redact(text, {});
 
 it.each([
-  ['write to jane.o\'neil+x@mail.example.co.uk, please', 'write to [email], please'],
+  ["write to jane.o'neil+x@mail.example.co.uk, please", 'write to [email], please'],
   ['jane%40example.com', '[email]'],
   ['ｊａｎｅ＠example.com', '[email]'],
   ['jane\u200b@example.com', '[email]'],
@@ -69,7 +69,13 @@ it('redacts in lists, members, names of members and numbers, and counts by kind'
 });
 
 it('is done within a moment with a text made to be slow', () => {
-  const texts = ['1 '.repeat(50_000), 'a@'.repeat(50_000), 'a.'.repeat(50_000), '1:'.repeat(50_000), 'DE89'.repeat(30_000)];
+  const texts = [
+    '1 '.repeat(50_000),
+    'a@'.repeat(50_000),
+    'a.'.repeat(50_000),
+    '1:'.repeat(50_000),
+    'DE89'.repeat(30_000),
+  ];
   const beganMs = performance.now();
   for (const text of texts) redact(text);
   expect(performance.now() - beganMs).toBeLessThan(3_000);

@@ -33,7 +33,8 @@ const rules: readonly Rule[] = [
   { kind: 'ip', pattern: /(?<![\w:])(?:[0-9A-Fa-f]{0,4}:){2,7}[0-9A-Fa-f]{1,4}(?![\w:])/g, isMeant: isIpv6 },
   {
     kind: 'phone',
-    pattern: /(?<![\w.+-])(?:\+|00)\d(?:[ ()./-]{0,3}\d){6,14}(?!\d)|(?<![\w.-])\(?\d{2,5}\)?[ /.-]\d{2,4}(?:[ .-]\d{2,4}){1,4}(?![\d.-])/g,
+    pattern:
+      /(?<![\w.+-])(?:\+|00)\d(?:[ ()./-]{0,3}\d){6,14}(?!\d)|(?<![\w.-])\(?\d{2,5}\)?[ /.-]\d{2,4}(?:[ .-]\d{2,4}){1,4}(?![\d.-])/g,
     isMeant: isPhone,
   },
 ];
@@ -82,7 +83,9 @@ function isIpv6(found: string): boolean {
   const groups = found.split(':');
   if (found.split('::').length > 2) return false;
   // A time of day reads alike.
-  return found.includes('::') ? groups.some((group) => group !== '') && !/^\d{1,2}(::?\d{1,2}){1,2}$/.test(found) : groups.length === 8;
+  return found.includes('::')
+    ? groups.some((group) => group !== '') && !/^\d{1,2}(::?\d{1,2}){1,2}$/.test(found)
+    : groups.length === 8;
 }
 
 /** E.164: at most 15 digits; fewer than 7 are no number that one could call. A date is none either. */

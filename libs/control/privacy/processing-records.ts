@@ -13,7 +13,12 @@ export interface ProcessingRecordsView {
     protection: string;
   }[];
   /** What requests are processed for: each endpoint with what answers it now. */
-  endpoints: { endpoint: string; model: string; versions: EndpointVersion[]; payloadLog: { reason: string; endsAt: string } | null }[];
+  endpoints: {
+    endpoint: string;
+    model: string;
+    versions: EndpointVersion[];
+    payloadLog: { reason: string; endsAt: string } | null;
+  }[];
   /** Servers elsewhere that get requests, which may be processors of their own (GDPR Art. 28). */
   recipients: { endpoint: string; model: string; version: string; host: string }[];
   /** What only the operator knows. */

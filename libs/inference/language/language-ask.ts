@@ -24,6 +24,8 @@ export interface LanguageAsk {
   keyId?: string | undefined;
   /** Whose request it is, for the records. */
   holder?: RequestHolder | undefined;
+  /** The only endpoints that the caller may know of; left out: all. */
+  visible?: ReadonlySet<string> | undefined;
   traceparent?: string | undefined;
   caller?: CallerPresence | undefined;
 }

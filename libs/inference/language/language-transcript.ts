@@ -71,7 +71,10 @@ export class LanguageTranscript {
   }
 }
 
-function addTo(choices: Map<number, Spoken>, { index = 0, delta, message, text }: NonNullable<ChunkJson['choices']>[0]) {
+function addTo(
+  choices: Map<number, Spoken>,
+  { index = 0, delta, message, text }: NonNullable<ChunkJson['choices']>[0],
+) {
   const spoken = choices.get(index) ?? { text: '', toolCalls: new Map() };
   choices.set(index, spoken);
   const piece = delta ?? message ?? { content: text };
@@ -93,7 +96,9 @@ function withoutNames({ user: _user, safety_identifier: _id, metadata: _metadata
 /** Leaves out what a redactor cannot look into. */
 function readable(value: unknown): unknown {
   if (typeof value === 'string') {
-    const isOpaque = value.startsWith('data:') || (value.length > longestPlainRun && !/[^A-Za-z0-9+/=_\s-]/.test(value) && !/\s/.test(value));
+    const isOpaque =
+      value.startsWith('data:') ||
+      (value.length > longestPlainRun && !/[^A-Za-z0-9+/=_\s-]/.test(value) && !/\s/.test(value));
     return isOpaque ? `[${value.length} characters of data are not logged]` : value;
   }
   if (Array.isArray(value)) {

@@ -103,7 +103,8 @@ export class RequestArchive {
   async get(requestId: string, scope: RequestScope): Promise<RequestView> {
     // An id that says its time leads to one partition, and there to a few rows.
     const at = timeOf(requestId);
-    const found = (at === undefined ? undefined : await this.find(requestId, scope, at)) ?? (await this.find(requestId, scope));
+    const found =
+      (at === undefined ? undefined : await this.find(requestId, scope, at)) ?? (await this.find(requestId, scope));
     if (found === undefined) throw sluiceError('SLU_REQUEST_RECORD_UNKNOWN', { id: requestId });
     return found;
   }

@@ -10,7 +10,8 @@ export class RequestRecordStore implements ErasureStore {
 
   constructor(retentionSeconds: number) {
     this.processing = {
-      holds: 'who called which endpoint when, sizes, tokens, times and the outcome; of the person a pseudonym, and no payload',
+      holds:
+        'who called which endpoint when, sizes, tokens, times and the outcome; of the person a pseudonym, and no payload',
       purpose: 'to operate the service, to account for its use and to look into incidents',
       legalBasis: 'GDPR Art. 6(1)(f)',
       retentionDays: retentionSeconds / secondsPerDay,
