@@ -16,7 +16,7 @@ export function holderOf(
   pseudonyms: Pick<SubjectPseudonyms, 'of'> | undefined,
   ...names: readonly unknown[]
 ): RequestHolder {
-  const name = names.find((each) => typeof each === 'string') as string | undefined;
+  const name = names.find((each) => typeof each === 'string');
   if (name === undefined || pseudonyms === undefined) return { tenantId, projectId };
   if (name === '')
     throw sluiceError('SLU_REQUEST_MALFORMED', { what: `${subjectHeader} is empty: name a person or leave it out` });

@@ -25,6 +25,7 @@ export async function documentAlone(): Promise<OpenApiDocument> {
       log: createLogger({ service: 'docs', level: 'silent' }),
       tracer: trace.getTracer('docs'),
       isDraining: () => false,
+      privacy: nothing,
     } as Partial<ServerParts>,
     { get: (target, name) => (name in target ? target[name as keyof ServerParts] : nothing) },
   ) as ServerParts;
