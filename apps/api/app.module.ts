@@ -1,4 +1,5 @@
-import { ApiKeys, Directory } from '#libs/access';
+import { ApiKeys, BudgetRegister, Directory, PriceList, Usage } from '#libs/access';
+import { Auditing } from '#libs/audit';
 import { Rollouts } from '#libs/control';
 import {
   Endpoints,
@@ -11,6 +12,11 @@ import {
   SigningKeys,
 } from '#libs/inference';
 import { Module, type DynamicModule } from '@nestjs/common';
+import { AuditController } from './audit/audit.controller.js';
+import { HoldsController } from './audit/holds.controller.js';
+import { BudgetsController } from './budgets/budgets.controller.js';
+import { Currency, PricesController } from './budgets/prices.controller.js';
+import { UsageController } from './budgets/usage.controller.js';
 import { EndpointsController } from './endpoints/endpoints.controller.js';
 import { PoliciesController } from './endpoints/policies.controller.js';
 import { PeopleController } from './identity/people.controller.js';
@@ -30,6 +36,14 @@ import { Reference, ReferenceController } from './reference/reference.controller
 import { ReplicasController } from './replicas/replicas.controller.js';
 import { RolloutsController } from './rollouts/rollouts.controller.js';
 
+/** Prices, budgets and what was used. */
+export interface Spending {
+  currency: string;
+  prices: PriceList;
+  register: BudgetRegister;
+  usage: Usage;
+}
+
 export interface ManagementParts {
   registry: ModelRegistry;
   signatures: ModelSignatures;
@@ -42,6 +56,8 @@ export interface ManagementParts {
   quarantine: QuarantineLedger;
   apiKeys: ApiKeys;
   directory: Directory;
+  auditing: Auditing;
+  spending: Spending;
   reference: Reference;
   privacy: PrivacyParts;
 }
@@ -63,6 +79,11 @@ export interface ManagementParts {
     ServiceAccountsController,
     ReplicasController,
     QuarantineController,
+    AuditController,
+    HoldsController,
+    PricesController,
+    BudgetsController,
+    UsageController,
     ReferenceController,
     ...privacyControllers,
   ],
@@ -85,6 +106,11 @@ export function appModule(parts: ManagementParts): DynamicModule {
       { provide: QuarantineLedger, useValue: parts.quarantine },
       { provide: Directory, useValue: parts.directory },
       { provide: ApiKeys, useValue: parts.apiKeys },
+      { provide: Auditing, useValue: parts.auditing },
+      { provide: Currency, useValue: parts.spending.currency },
+      { provide: PriceList, useValue: parts.spending.prices },
+      { provide: BudgetRegister, useValue: parts.spending.register },
+      { provide: Usage, useValue: parts.spending.usage },
       { provide: Reference, useValue: parts.reference },
       ...privacyProviders(parts.privacy),
     ],

@@ -27,7 +27,7 @@ import type { Database } from '#libs/store';
 import { CertificateKey } from './privacy/certificate-key.js';
 
 export interface PrivacySurroundings {
-  config: Pick<SluiceConfig, 'envelopeKeys' | 'requestRetentionDays' | 'payloadRetentionDays'>;
+  config: Pick<SluiceConfig, 'envelopeKeys' | 'earlierMasterKeys' | 'requestRetentionDays' | 'payloadRetentionDays'>;
   masterKey: Buffer;
   database: Database;
   link: Pick<TemporalLink, 'call'>;
@@ -57,7 +57,7 @@ export interface PrivacyAssembly {
 
 export function assemblePrivacy(surroundings: PrivacySurroundings, stack: AsyncDisposableStack): PrivacyAssembly {
   const { config, masterKey, database, link, log } = surroundings;
-  const dataKeys = new DataKeys(database, masterKeysOf(config.envelopeKeys, masterKey));
+  const dataKeys = new DataKeys(database, masterKeysOf(config, masterKey));
   const signingKey = certificateKey(masterKey);
   const { requestRetentionDays, payloadRetentionDays } = config;
   const stores = erasureStores({ database, dataKeys, requestRetentionDays, payloadRetentionDays });
@@ -75,7 +75,8 @@ export function assemblePrivacy(surroundings: PrivacySurroundings, stack: AsyncD
     dataKeys,
     janitor,
     parts: {
-      pseudonyms: new SubjectPseudonyms(masterKey),
+      // The oldest key, so that persons keep their pseudonyms when the master key changes.
+      pseudonyms: new SubjectPseudonyms(config.earlierMasterKeys.at(-1) ?? masterKey),
       payloadWindows,
       payloadArchive: new PayloadArchive(database, dataKeys),
       requestArchive: new RequestArchive(database),
@@ -89,9 +90,12 @@ export function assemblePrivacy(surroundings: PrivacySurroundings, stack: AsyncD
 }
 
 /** Without keys of its own the envelope hangs on the master key, and a first key of its own opens what that one wrapped. */
-export function masterKeysOf(envelopeKeys: readonly Buffer[], masterKey: Buffer): MasterKeys {
+function masterKeysOf(
+  { envelopeKeys, earlierMasterKeys }: Pick<SluiceConfig, 'envelopeKeys' | 'earlierMasterKeys'>,
+  masterKey: Buffer,
+): MasterKeys {
   const [current = masterKey, ...earlier] = envelopeKeys;
-  return new MasterKeys(current, [...earlier, masterKey]);
+  return new MasterKeys(current, [...earlier, masterKey, ...earlierMasterKeys]);
 }
 
 /** After a change of the master key: wraps anew what hangs on an earlier one, and says when that one may go. */

@@ -1,4 +1,4 @@
-import { SecretSeal } from '#libs/access';
+import { SecretSeal, type Budgets } from '#libs/access';
 import type { PayloadRecorder } from '#libs/audit';
 import { RolloutLedger, Rollouts, RolloutWorkflows, TemporalLink } from '#libs/control';
 import {
@@ -31,17 +31,21 @@ import { OciFetcher } from '#libs/inference/adapters/oci';
 import { S3Fetcher } from '#libs/inference/adapters/s3';
 import { SigstoreVerifier } from '#libs/inference/adapters/sigstore';
 import { days, systemClock } from '#libs/kernel';
-import { required, type Logger, type SluiceConfig, type Telemetry } from '#libs/platform';
+import { isOwnMachine, required, type Logger, type SluiceConfig, type Telemetry } from '#libs/platform';
 import { ChangeFeed, Database, type ChangeFeedListener } from '#libs/store';
 import { setTimeout as pause } from 'node:timers/promises';
+import { openIdempotency } from './assembly-idempotency.js';
+import { assembleSpending } from './assembly-budgets.js';
 import { assembleIdentity } from './assembly-identity.js';
 import { assemblePrivacy, rewrapDataKeys } from './assembly-privacy.js';
+import { startAuditing } from './assembly-audit.js';
 import { RefusalLog } from './http/refusal-log.js';
 import type { ServerParts } from './server.js';
 
-export interface Assembly extends Omit<ServerParts, 'isReady' | 'isDraining' | 'inference' | 'language'> {
+export interface Assembly extends Omit<ServerParts, 'isReady' | 'isDraining' | 'inference' | 'language' | 'budgets'> {
   inference: InferenceService;
   language: LanguageService;
+  budgets: Budgets;
 }
 
 const service = 'sluice-api';
@@ -58,16 +62,19 @@ export async function assemble(
   const seal = new SecretSeal(masterKey);
   const databaseUrl = required(config.databaseUrl, 'DATABASE_URL');
   const database = stack.use(await connect(databaseUrl, log));
+  const auditing = await withRetry(() => startAuditing(config, database, log, telemetry, stack), log);
   const refusals = stack.use(new RefusalLog({ database, log }));
   const identity = assembleIdentity(config, database, log, stack);
   const { keyRing } = identity;
+  const idempotency = openIdempotency(database, masterKey, log, stack);
   const link = stack.use(temporalLink(config));
   const management = await manage(config, { database, link }, stack);
+  const { budgets, spending } = assembleSpending(config, { database, log, telemetry, seal, refusals }, stack);
   const state = stack.use(new ServingState({ database, log }));
   const quarantine = stack.use(new QuarantineLedger({ database, log }));
   const secrets = stack.use(new SecretHeaderRing({ database, seal, log }));
   const privacy = assemblePrivacy({ config, masterKey, database, link, log }, stack);
-  const { payloads, openWindows } = privacy;
+  const { payloads } = privacy;
   const serving = await serve(config, { database, log, telemetry, state, quarantine, secrets, payloads }, stack);
   const { inference, language } = serving;
   const { endpoints, replicaSets } = management;
@@ -78,14 +85,20 @@ export async function assemble(
     isUp: (versionKey) => inference.hasReadyReplica(versionKey),
   });
   await withRetry(() => keyRing.load(), log);
+  await withRetry(() => budgets.start(), log);
   await secrets.load();
   await state.load();
   await rewrapDataKeys(privacy.dataKeys, log);
   await management.registry
     .sweep()
     .catch((err: unknown) => log.warn({ err }, 'the artifact folder could not be swept'));
+  const heard = [keyRing, budgets, ...(identity.tokens === undefined ? [] : [identity.tokens])];
   const feed = stack.use(
-    new ChangeFeed(databaseUrl, `${service}-feed`, followers([keyRing, secrets, state, quarantine, openWindows], log)),
+    new ChangeFeed(
+      databaseUrl,
+      `${service}-feed`,
+      followers([...heard, secrets, state, quarantine, privacy.openWindows], log),
+    ),
   );
   await feed.start();
   return {
@@ -93,7 +106,11 @@ export async function assemble(
     privacy: privacy.parts,
     secretHeaders: new SecretHeaders(database, seal),
     ...identity,
+    auditing,
+    budgets,
+    spending,
     refusals,
+    idempotency,
     state,
     inference,
     language,
@@ -221,9 +238,6 @@ function sourceAccess({ artifactSources: prefixes, host }: SluiceConfig): Source
   };
 }
 
-const isOwnMachine = (host: string): boolean =>
-  host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host);
-
 function followers(all: readonly ChangeFeedListener[], log: Logger): ChangeFeedListener {
   return {
     onChange(change) {
@@ -241,7 +255,7 @@ function followers(all: readonly ChangeFeedListener[], log: Logger): ChangeFeedL
 }
 
 const connect = (url: string, log: Logger): Promise<Database> =>
-  withRetry(() => Database.connect({ url, applicationName: service }), log);
+  withRetry(() => Database.connect({ url, applicationName: service, isRestricted: true }), log);
 
 async function withRetry<T>(work: () => Promise<T>, log: Logger): Promise<T> {
   for (let attempt = 1; ; attempt += 1) {

@@ -1,13 +1,15 @@
-import type { ClientAddresses } from '#libs/access';
-import { hours, minutes, secondsToMs } from '#libs/kernel';
-import type { Logger } from '#libs/platform';
+import type { ClientAddresses, IdempotencyLedger } from '#libs/access';
+import { hours, secondsToMs } from '#libs/kernel';
+import type { Logger, TlsCertificate } from '#libs/platform';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { Tracer } from '@opentelemetry/api';
 import { LogController, type FastifyBaseLogger, type FastifyInstance } from 'fastify';
 import { appModule, type ManagementParts } from './app.module.js';
 import { parseBodies } from './http/body-parsers.js';
+import { openToOrigins } from './http/cross-origin.js';
 import { Gatekeeper, type Authenticator } from './http/gatekeeper.js';
+import { keepAnswers } from './http/idempotency.js';
 import { ManagementSpan } from './http/management-span.js';
 import { ProblemFilter } from './http/problem-filter.js';
 import type { RefusalLog } from './http/refusal-log.js';
@@ -17,6 +19,8 @@ import { ProtocolPaths } from './http/protocol-paths.js';
 import { RouteBook } from './http/route-book.js';
 import { newRequestId } from './http/request-id.js';
 import { schemaPipe } from './http/schema-pipe.js';
+import { keepAliveSeconds, tendTransport, transportOptions } from './http/transport.js';
+import { refuseUnreadable } from './http/unreadable.js';
 import { refuseUnroutable } from './http/unroutable.js';
 import { oipPaths, oipSchemas } from './inference/oip-openapi.js';
 import { oipRoutes, type OipRoutesOptions } from './inference/oip-routes.js';
@@ -31,10 +35,12 @@ export interface ServerParts extends Omit<ManagementParts, 'reference'> {
   identities: Authenticator;
   addresses?: ClientAddresses | undefined;
   refusals: Pick<RefusalLog, 'note'>;
+  idempotency: Pick<IdempotencyLedger, 'admit'>;
   inference: OipRoutesOptions['inference'];
   language: OpenAiRoutesOptions['language'];
   state: OipRoutesOptions['state'];
   loading: OipRoutesOptions['loading'];
+  budgets?: OipRoutesOptions['budgets'];
   isReady: () => boolean;
   isDraining: () => boolean;
   prometheusText: () => Promise<string>;
@@ -49,31 +55,39 @@ export interface ServerSettings {
   streams?: OpenAiRoutesOptions['streams'];
   /** Share of new traces that are sampled; left out: nothing is traced. */
   traceSampling?: number | undefined;
+  /** Left out: plain HTTP. */
+  tls?: TlsCertificate | undefined;
+  /** Whether browsers may be told never to come without TLS again: not with a certificate that they do not trust. */
+  isTlsForGood?: boolean;
+  /** Origins whose pages may call from a browser. */
+  corsOrigins?: readonly string[];
 }
 
 const defaultBodyTimeoutSeconds = 30;
-const headersTimeoutSeconds = 10;
 /** A whole request, an upload of an artifact over a slow line included. */
 const requestTimeoutSeconds = hours(1);
-const keepAliveSeconds = minutes(1) + 12;
 
 /** The HTTP server with all its routes, ready to listen or to be injected into. */
 export async function createServer(parts: ServerParts, settings: ServerSettings): Promise<NestFastifyApplication> {
-  const adapter = httpAdapter(parts.log, settings.bodyLimitBytes);
+  const adapter = httpAdapter(parts.log, settings);
   const fastify = adapter.getInstance<FastifyInstance>();
+  tendTransport(fastify, settings.tls, requestTimeoutSeconds);
+  await openToOrigins(fastify, settings.corsOrigins ?? []);
   const routes = new RouteBook();
   const gatekeeper = new Gatekeeper(parts.identities, parts.refusals, parts.addresses);
   routes.follow(fastify);
+  keepAnswers(fastify, parts.idempotency);
   const paths = new ProtocolPaths(fastify);
-  gateRequests(fastify, { gatekeeper, isDraining: parts.isDraining });
+  gateRequests(fastify, { gatekeeper, isDraining: parts.isDraining, isTlsForGood: settings.isTlsForGood === true });
   logRequests(fastify, parts.log);
   const { version, bodyLimitBytes, bodyTimeoutSeconds = defaultBodyTimeoutSeconds } = settings;
   parseBodies(fastify, { limitBytes: bodyLimitBytes, timeoutSeconds: bodyTimeoutSeconds });
-  const { inference, state, loading, isReady, isDraining } = parts;
+  const { inference, state, loading, budgets, isReady, isDraining } = parts;
   await fastify.register(oipRoutes, {
     inference,
     state,
     loading,
+    budgets,
     settings: settingsView(parts.log, settings.traceSampling),
     paths,
     isReady,
@@ -88,7 +102,16 @@ export async function createServer(parts: ServerParts, settings: ServerSettings)
   const { streams } = settings;
   const authenticate: OpenAiRoutesOptions['authenticate'] = (req, action) => gatekeeper.admit(req, action);
   const { pseudonyms } = parts.privacy;
-  const forLanguage = { language, pseudonyms, authenticate, isDraining, bodyLimitBytes, bodyTimeoutSeconds, streams };
+  const forLanguage = {
+    language,
+    budgets,
+    pseudonyms,
+    authenticate,
+    isDraining,
+    bodyLimitBytes,
+    bodyTimeoutSeconds,
+    streams,
+  };
   await fastify.register(openAiRoutes, { ...forLanguage, state, paths });
   await fastify.register(generateRoutes, forLanguage);
 
@@ -113,7 +136,7 @@ export async function createServer(parts: ServerParts, settings: ServerSettings)
   return app;
 }
 
-function httpAdapter(log: Logger, bodyLimit: number): FastifyAdapter {
+function httpAdapter(log: Logger, { bodyLimitBytes, tls }: ServerSettings): FastifyAdapter {
   return new FastifyAdapter({
     loggerInstance: log,
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'requestId' }),
@@ -122,10 +145,11 @@ function httpAdapter(log: Logger, bodyLimit: number): FastifyAdapter {
     // Ids of our own making only: one that a caller chose could be anybody's.
     requestIdHeader: false,
     genReqId: newRequestId,
-    bodyLimit,
+    bodyLimit: bodyLimitBytes,
     requestTimeout: secondsToMs(requestTimeoutSeconds),
     keepAliveTimeout: secondsToMs(keepAliveSeconds),
-    http: { headersTimeout: secondsToMs(headersTimeoutSeconds) },
+    ...transportOptions(tls),
+    clientErrorHandler: refuseUnreadable,
     forceCloseConnections: 'idle',
     // While it closes, the routes themselves say so in their own error shapes.
     return503OnClosing: false,

@@ -105,6 +105,23 @@ export const permitTable = {
   'key.read': owned({ ...ownForPeople, admin: 'all', auditor: 'all', operator: 'project' }),
   'key.write': owned({ admin: 'all' }),
   'key.rotate': owned({ ...ownForPeople, admin: 'all' }),
+  'audit.read': owned({ admin: 'all', auditor: 'all' }),
+  // The chain is one for all tenants.
+  'audit.verify': platform(['admin', 'auditor']),
+  'audit.hold': platform(['admin', 'steward']),
+  'price.read': shared(everyone),
+  'price.write': platform(['admin']),
+  'budget.read': owned({ admin: 'all', operator: 'all', auditor: 'all', 'on-call': 'all', analyst: 'tenant' }),
+  'budget.write': owned({ admin: 'all' }),
+  'usage.read': owned({
+    admin: 'all',
+    operator: 'all',
+    auditor: 'all',
+    'on-call': 'all',
+    analyst: 'tenant',
+    releaser: 'own',
+    caller: 'own',
+  }),
 } as const satisfies Record<string, Permit>;
 
 export type Action = keyof typeof permitTable;

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { z } from 'zod';
 import { envelopeKeysOf } from './envelope-keys.js';
+import { oidcConfigOf, oidcVariables, type OidcConfig } from './oidc-config.js';
 
 export const logLevels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
 
@@ -16,6 +17,11 @@ export interface SluiceConfig {
   host: string;
   port: number;
   grpcPort: number;
+  tls: TlsSettings;
+  /** Whether somebody chose to serve without TLS, so that nobody has to be warned of it. */
+  isPlainHttpChosen: boolean;
+  /** Origins (`https://console.example`) whose pages may call the API from a browser; none by default. */
+  corsOrigins: string[];
   /** Unset: the embedded PostgreSQL. */
   databaseUrl: string | undefined;
   /** Unset: the embedded Temporal server. */
@@ -32,6 +38,11 @@ export interface SluiceConfig {
   envelopeKeys: Buffer[];
   requestRetentionDays: number;
   payloadRetentionDays: number;
+  /** What the master key was before: what was bound or sealed with one of them can still be checked and opened. */
+  earlierMasterKeys: Buffer[];
+  /** Second place of the audit checkpoints: a folder, absolute, or `s3://bucket/prefix`. */
+  auditCheckpoints: string;
+  auditRetentionDays: number;
   artifactFolder: string;
   /** Folders below which `POST /api/models {"path": ...}` may read; unset means any while the API listens on loopback. */
   artifactRoots: string[] | undefined;
@@ -50,6 +61,8 @@ export interface SluiceConfig {
   remoteHosts: string[] | undefined;
   /** Networks of the proxies whose `X-Forwarded-For` counts. */
   trustedProxies: string[];
+  /** Unset: nobody's tokens are trusted, and API keys alone open. */
+  oidc: OidcConfig | undefined;
   /** Short on purpose: the path of a Unix socket holds about 100 bytes. */
   socketFolder: string;
   spoolFolder: string;
@@ -58,8 +71,20 @@ export interface SluiceConfig {
   artifactLimitBytes: number;
   /** After so long without an event a stream says that it lives; 0: never. */
   streamHeartbeatSeconds: number;
+  /** ISO 4217: the one currency of all prices and budgets. */
+  currency: string;
+  /** An API process that says nothing for so long is given up: what it held of hard budgets counts as spent. */
+  budgetLostSeconds: number;
+  /** Where webhooks may go: `host`, `host:port`, `*.domain` or ranges; unset means anywhere but private networks, by TLS. */
+  webhookHosts: string[] | undefined;
   replicas: ReplicaTimes;
 }
+
+export type TlsSettings =
+  | { kind: 'off' }
+  /** Sluice's own certificate, in this folder. */
+  | { kind: 'self-signed'; folder: string }
+  | { kind: 'files'; certificateFile: string; privateKeyFile: string };
 
 /** How long a replica may take for what. */
 export interface ReplicaTimes {
@@ -82,6 +107,16 @@ const settings = z.object({
   SLUICE_HOST: z.string().min(1).default('127.0.0.1'),
   SLUICE_PORT: z.coerce.number().int().min(0).max(65_535).default(8_080),
   SLUICE_GRPC_PORT: z.coerce.number().int().min(0).max(65_535).default(8_081),
+  SLUICE_TLS: z.enum(['off', 'self-signed', 'files']).optional(),
+  SLUICE_TLS_CERT: z.string().optional(),
+  SLUICE_TLS_KEY: z.string().optional(),
+  SLUICE_CORS_ORIGINS: z
+    .string()
+    .regex(
+      /^https?:\/\/[^\s,/*]+(\s*,\s*https?:\/\/[^\s,/*]+)*$/,
+      'must be origins as https://host or https://host:port, separated by commas',
+    )
+    .optional(),
   DATABASE_URL: z
     .string()
     .regex(/^postgres(ql)?:\/\//, 'must start with postgres://')
@@ -103,6 +138,12 @@ const settings = z.object({
   SLUICE_ENVELOPE_KEYS_FILE: z.string().optional(),
   SLUICE_REQUEST_RETENTION_DAYS: z.coerce.number().int().min(1).max(3_650).default(30),
   SLUICE_PAYLOAD_RETENTION_DAYS: z.coerce.number().int().min(1).max(365).default(7),
+  SLUICE_EARLIER_MASTER_KEYS: z
+    .string()
+    .regex(/^[0-9a-fA-F]{64}(,[0-9a-fA-F]{64})*$/, 'must be keys of 64 hex digits, separated by commas')
+    .optional(),
+  SLUICE_AUDIT_CHECKPOINTS: z.string().optional(),
+  SLUICE_AUDIT_RETENTION_DAYS: z.coerce.number().int().min(1).max(36_500).default(2_192),
   SLUICE_ARTIFACT_ROOTS: z.string().optional(),
   SLUICE_ARTIFACT_SOURCES: z
     .string()
@@ -127,12 +168,22 @@ const settings = z.object({
     .string()
     .refine((text) => text.split(',').every(isNetwork), 'must be networks as 10.0.0.0/8, separated by commas')
     .optional(),
+  ...oidcVariables,
   SLUICE_REPLICA_START_SECONDS: wholeSeconds(300),
   SLUICE_REPLICA_LIVENESS_SECONDS: wholeSeconds(20),
   SLUICE_REPLICA_RUN_LIMIT_SECONDS: wholeSeconds(120),
   SLUICE_REPLICA_DRAIN_SECONDS: wholeSeconds(30),
   SLUICE_BODY_LIMIT_BYTES: z.coerce.number().int().min(1_024).default(mebibytes(16)),
   SLUICE_ARTIFACT_LIMIT_BYTES: z.coerce.number().int().min(mebibytes(1)).default(gibibytes(64)),
+  SLUICE_CURRENCY: z
+    .string()
+    .regex(/^[A-Z]{3}$/, 'must be three capital letters (ISO 4217), for example EUR')
+    .default('USD'),
+  SLUICE_BUDGET_LOST_SECONDS: wholeSeconds(60),
+  SLUICE_WEBHOOK_HOSTS: z
+    .string()
+    .regex(/^[^\s,@]+(\s*,\s*[^\s,@]+)*$/, 'must be hosts, host:port, *.domain or ranges, separated by commas')
+    .optional(),
   SLUICE_STREAM_HEARTBEAT_SECONDS: z.coerce.number().min(0).max(3_600).default(10),
 });
 
@@ -156,6 +207,9 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): S
     host: value.SLUICE_HOST,
     port: value.SLUICE_PORT,
     grpcPort: value.SLUICE_GRPC_PORT,
+    tls: tlsOf(value, home),
+    isPlainHttpChosen: value.SLUICE_TLS === 'off',
+    corsOrigins: value.SLUICE_CORS_ORIGINS?.split(',').map((origin) => origin.trim().toLowerCase()) ?? [],
     databaseUrl: value.DATABASE_URL,
     temporalAddress: value.TEMPORAL_ADDRESS,
     temporalNamespace: value.SLUICE_TEMPORAL_NAMESPACE,
@@ -167,6 +221,9 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): S
     envelopeKeys: envelopeKeysOf(value.SLUICE_ENVELOPE_KEYS, value.SLUICE_ENVELOPE_KEYS_FILE),
     requestRetentionDays: value.SLUICE_REQUEST_RETENTION_DAYS,
     payloadRetentionDays: value.SLUICE_PAYLOAD_RETENTION_DAYS,
+    earlierMasterKeys: (value.SLUICE_EARLIER_MASTER_KEYS?.split(',') ?? []).map((key) => Buffer.from(key, 'hex')),
+    auditCheckpoints: auditPlace(value.SLUICE_AUDIT_CHECKPOINTS, home),
+    auditRetentionDays: value.SLUICE_AUDIT_RETENTION_DAYS,
     artifactFolder: join(home, 'artifacts'),
     artifactRoots: value.SLUICE_ARTIFACT_ROOTS?.split(':')
       .filter(Boolean)
@@ -179,6 +236,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): S
     sigstoreTrustRoot: value.SLUICE_SIGSTORE_TRUST_ROOT && resolve(value.SLUICE_SIGSTORE_TRUST_ROOT),
     remoteHosts: value.SLUICE_REMOTE_HOSTS?.split(',').map((host) => host.trim()),
     trustedProxies: value.SLUICE_TRUSTED_PROXIES?.split(',').map((network) => network.trim()) ?? [],
+    oidc: oidcConfigOf(value),
     socketFolder: join(
       shortTemporaryFolder(),
       `sluice-${createHash('sha256').update(home).digest('hex').slice(0, 10)}`,
@@ -186,6 +244,9 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): S
     spoolFolder: join(home, 'spool'),
     bodyLimitBytes: value.SLUICE_BODY_LIMIT_BYTES,
     artifactLimitBytes: value.SLUICE_ARTIFACT_LIMIT_BYTES,
+    currency: value.SLUICE_CURRENCY,
+    budgetLostSeconds: value.SLUICE_BUDGET_LOST_SECONDS,
+    webhookHosts: value.SLUICE_WEBHOOK_HOSTS?.split(',').map((host) => host.trim()),
     streamHeartbeatSeconds: value.SLUICE_STREAM_HEARTBEAT_SECONDS,
     replicas: {
       startDeadlineSeconds: value.SLUICE_REPLICA_START_SECONDS,
@@ -195,6 +256,38 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): S
     },
   };
 }
+
+function auditPlace(given: string | undefined, home: string): string {
+  if (given === undefined) return join(home, 'audit-checkpoints');
+  if (!given.includes('://')) return resolve(given);
+  if (/^s3:\/\/[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](?:\/[^?#\s]{0,500})?$/.test(given)) return given;
+  throw sluiceError('SLU_PLATFORM_SETTING', {
+    name: 'SLUICE_AUDIT_CHECKPOINTS',
+    problem: 'must be a folder or s3://bucket/prefix',
+  });
+}
+
+type TlsVariables = Pick<z.infer<typeof settings>, 'SLUICE_TLS' | 'SLUICE_TLS_CERT' | 'SLUICE_TLS_KEY'>;
+
+// Files that are named but not used would leave somebody believing that they are.
+function tlsOf(value: TlsVariables, home: string): TlsSettings {
+  const { SLUICE_TLS: kind, SLUICE_TLS_CERT: certificateFile, SLUICE_TLS_KEY: privateKeyFile } = value;
+  const hasFiles = certificateFile !== undefined || privateKeyFile !== undefined;
+  if (kind !== 'files' && hasFiles)
+    throw tlsProblem('SLUICE_TLS', 'must be files when SLUICE_TLS_CERT or SLUICE_TLS_KEY is set');
+  if (kind === 'self-signed') return { kind, folder: join(home, 'tls') };
+  if (kind !== 'files') return { kind: 'off' };
+  if (certificateFile === undefined)
+    throw tlsProblem('SLUICE_TLS_CERT', 'must name a PEM file with the certificate and its chain');
+  if (privateKeyFile === undefined) throw tlsProblem('SLUICE_TLS_KEY', 'must name a PEM file with the private key');
+  return { kind, certificateFile: resolve(certificateFile), privateKeyFile: resolve(privateKeyFile) };
+}
+
+const tlsProblem = (name: string, problem: string): Error => sluiceError('SLU_PLATFORM_SETTING', { name, problem });
+
+/** Whether only callers on this machine reach it. */
+export const isOwnMachine = (host: string): boolean =>
+  host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host);
 
 /** Narrows a setting that the launcher always provides. @throws SLU_PLATFORM_SETTING */
 export function required<T>(value: T | undefined, name: string): T {

@@ -1,4 +1,18 @@
-import { ApiKeys, Directory, KeyRing, Pepper, roles, SecretSeal, type Role } from '#libs/access';
+import {
+  ApiKeys,
+  BudgetRegister,
+  Directory,
+  IdempotencyLedger,
+  KeyRing,
+  Pepper,
+  PriceList,
+  roles,
+  SecretSeal,
+  Usage,
+  type Role,
+} from '#libs/access';
+import { AuditKeys, Auditing } from '#libs/audit';
+import { FolderPlace } from '#libs/audit/adapters/folder';
 import { RolloutLedger, Rollouts, type TemporalLink } from '#libs/control';
 import {
   ArtifactStore,
@@ -33,6 +47,7 @@ export interface ManagementApi extends AsyncDisposable {
   db: FreshDatabase;
   folder: string;
   refusals: RefusalLog;
+  auditing: Auditing;
   gatekeeper: Gatekeeper;
   /** `Authorization` by role. */
   as: Record<Role, { authorization: string }>;
@@ -66,6 +81,12 @@ export async function managementApi(
   const { database } = db;
   const folder = await mkdtemp(join(tmpdir(), 'sluice-api-'));
   const log = createLogger({ service: 'test', level: 'silent' });
+  const auditing = await Auditing.start({
+    database,
+    keys: new AuditKeys(testMasterKey),
+    place: new FolderPlace(join(folder, 'checkpoints')),
+    log,
+  });
   const pepper = new Pepper(testMasterKey);
   const keyRing = new KeyRing({ database, pepper });
   const afterChange = (id: string): Promise<void> => keyRing.refresh(id);
@@ -81,6 +102,7 @@ export async function managementApi(
   const signatures = new ModelSignatures(database, trust.bundles);
   const endpoints = new Endpoints(database, replicaSets, signatures);
   const store = new ArtifactStore({ folder: join(folder, 'artifacts'), folderAccess, sources: trust.sources });
+  const seal = new SecretSeal(Buffer.alloc(32, 5));
   const workflows = { started: [] as unknown[], commands: [] as unknown[] };
   const rollouts = new Rollouts({
     database,
@@ -97,7 +119,7 @@ export async function managementApi(
   await using stack = new AsyncDisposableStack();
   const privacy = assemblePrivacy(
     {
-      config: { envelopeKeys: [], requestRetentionDays: 30, payloadRetentionDays: 7 },
+      config: { envelopeKeys: [], earlierMasterKeys: [], requestRetentionDays: 30, payloadRetentionDays: 7 },
       masterKey: testMasterKey,
       database,
       link: trust.link ?? noTemporal,
@@ -107,6 +129,8 @@ export async function managementApi(
   );
   const quarantine = new QuarantineLedger({ database, log });
   const refusals = new RefusalLog({ database, log });
+  const masterKey = testMasterKey;
+  const idempotency = new IdempotencyLedger({ database, seal: new SecretSeal(masterKey), masterKey });
   let isDraining = false;
   const registry = new ModelRegistry(database, store, replicaSets, signatures);
   const changed =
@@ -121,14 +145,22 @@ export async function managementApi(
       lineage: new ModelLineage(database),
       endpoints,
       replicaSets,
-      secretHeaders: new SecretHeaders(database, new SecretSeal(testMasterKey)),
+      secretHeaders: new SecretHeaders(database, seal),
       rollouts,
       quarantine,
       privacy: privacy.parts,
       apiKeys,
+      auditing,
       directory: new Directory({ database, afterChange }),
       identities: keyRing,
+      spending: {
+        currency: 'EUR',
+        prices: new PriceList(database),
+        register: new BudgetRegister(database, seal),
+        usage: new Usage(database),
+      },
       refusals,
+      idempotency,
       log,
       language: {
         begin: () => {
@@ -157,6 +189,7 @@ export async function managementApi(
     privacy,
     db,
     folder,
+    auditing,
     refusals,
     gatekeeper: new Gatekeeper(keyRing, refusals),
     workflows,
@@ -166,8 +199,10 @@ export async function managementApi(
       await app.close();
       await owned.disposeAsync();
       await refusals[Symbol.asyncDispose]();
+      await idempotency[Symbol.asyncDispose]();
       await quarantine[Symbol.asyncDispose]();
       keyRing[Symbol.dispose]();
+      await auditing[Symbol.asyncDispose]();
       await db[Symbol.asyncDispose]();
       await rm(folder, { recursive: true, force: true });
     },

@@ -1,6 +1,6 @@
-import type { Principal } from '#libs/access';
 import type { SubjectPseudonyms } from '#libs/audit';
 import type { EndpointLoading, InferAsk, InferenceService, InferOutcome, ServingState } from '#libs/inference';
+import type { Budgets, Principal } from '#libs/access';
 import { sluiceError } from '#libs/kernel';
 import type { Logger } from '#libs/platform';
 import type {
@@ -30,6 +30,8 @@ export interface GrpcServiceParts {
   gatekeeper: Pick<Gatekeeper, 'admit'>;
   /** Left out, no request is about a named person. */
   pseudonyms?: Pick<SubjectPseudonyms, 'of'> | undefined;
+  /** Keeps the accounts of requests; left out: nothing is counted. */
+  budgets?: Pick<Budgets, 'meter'> | undefined;
   settings: ServerSettingsView;
   isReady: () => boolean;
   isDraining: () => boolean;
@@ -95,7 +97,7 @@ export class GrpcService {
     try {
       const admitted = this.parts.gatekeeper.admit(call.admitted, 'infer');
       const principal = admitted instanceof Promise ? await admitted : admitted;
-      const outcome = await this.parts.inference.infer(this.askOf(given.request, call, principal, call.requestId));
+      const outcome = await this.outcomeOf(given.request, call, principal, call.requestId);
       call.sendHead(outcome);
       if (outcome.error === undefined) done(null, outcome.payload);
       else done(call.errorOf(outcome.error));
@@ -118,7 +120,7 @@ export class GrpcService {
   /** On a stream a failed request is an answer like any other; only the stream's own failure ends it. */
   private async answerOf(request: GrpcInferRequest, call: GrpcCall, principal: Principal): Promise<StreamAnswer> {
     const wantsFinal = request.parameters['triton_enable_empty_final_response']?.bool_param === true;
-    const { error, payload } = await this.parts.inference.infer(this.askOf(request, call, principal, newRequestId()));
+    const { error, payload } = await this.outcomeOf(request, call, principal, newRequestId());
     if (payload === undefined) {
       const { id, model_name, model_version } = request;
       const text = asSluiceError(error).message;
@@ -127,6 +129,16 @@ export class GrpcService {
     }
     if (wantsFinal) payload.parameters = finalResponse;
     return { infer_response: payload };
+  }
+
+  private outcomeOf(
+    request: GrpcInferRequest,
+    call: GrpcCall,
+    principal: Principal,
+    requestId: string,
+  ): Promise<InferOutcome<GrpcInferResponse>> {
+    const meter = this.parts.budgets?.meter(principal, requestId);
+    return this.parts.inference.infer({ ...this.askOf(request, call, principal, requestId), meter });
   }
 
   private refusalOf(call: GrpcCall, failure: unknown) {

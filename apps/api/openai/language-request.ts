@@ -1,4 +1,4 @@
-import type { Principal } from '#libs/access';
+import type { Budgets, Principal } from '#libs/access';
 import type { SubjectPseudonyms } from '#libs/audit';
 import type { LanguageExchange, LanguageService } from '#libs/inference';
 import { sluiceError } from '#libs/kernel';
@@ -17,6 +17,8 @@ export interface LanguageRoutesOptions {
   language: Pick<LanguageService, 'begin'>;
   /** Left out, no request is about a named person. */
   pseudonyms?: Pick<SubjectPseudonyms, 'of'> | undefined;
+  /** Keeps the accounts of requests; left out: nothing is counted. */
+  budgets?: Pick<Budgets, 'meter'> | undefined;
   /** Who calls, and may they? Throws when not. */
   authenticate(req: FastifyRequest, action: 'infer' | 'model.metadata'): Principal | Promise<Principal>;
   /** New inference is refused. */
@@ -79,17 +81,18 @@ export function readBodies(scope: FastifyInstance, options: LanguageRoutesOption
 
 /** Begins to answer a checked request, and writes the headers that are known at once. */
 export function beginExchange(
-  { language, pseudonyms }: Pick<LanguageRoutesOptions, 'language' | 'pseudonyms'>,
+  { language, budgets, pseudonyms }: Pick<LanguageRoutesOptions, 'language' | 'budgets' | 'pseudonyms'>,
   req: FastifyRequest,
   reply: FastifyReply,
   checked: CheckedAsk,
 ): LanguageExchange {
   const { headers } = req;
   const { user, safety_identifier: safetyId } = checked.body;
+  const requestId = reply.getHeader('sluice-request-id') as string;
   const exchange = language.begin({
     ...checked,
     bytesIn: req.bodyBytes,
-    requestId: reply.getHeader('sluice-request-id') as string,
+    requestId,
     stickyKey: (headers['sluice-sticky-key'] as string | undefined) ?? (typeof user === 'string' ? user : undefined),
     keyId: req.languagePrincipal.keyId,
     holder: holderOf(
@@ -102,6 +105,7 @@ export function beginExchange(
     visible: req.languagePrincipal.endpoints,
     traceparent: headers['traceparent'] as string | undefined,
     caller: callerOf(req.raw.socket),
+    meter: budgets?.meter(req.languagePrincipal, requestId),
   });
   const { traceparent, version, arm } = exchange;
   reply.header('traceparent', traceparent);

@@ -19,8 +19,8 @@ const path = '/api/endpoints/tone/payload-log';
 const why = { seconds: 600, reason: 'answers look wrong since noon' };
 
 const audits = (action: string) =>
-  api.db.database.query<{ actor: string; resource: string; detail: Record<string, string> }>(
-    'SELECT actor, resource, detail FROM audit_events WHERE action = $1',
+  api.db.database.query<{ actor: string; resource: string; purpose: string | null; detail: Record<string, string> }>(
+    'SELECT actor, resource, purpose, detail FROM audit_events WHERE action = $1',
     [action],
   );
 
@@ -95,7 +95,11 @@ it('shows a payload only to who says why, redacted, and keeps proof of each read
   const read = await call('on-call', 'POST', url, reading);
   expect(read.json()).toMatchObject({ id: entry.id, content: { text: 'I am [email], card [card]' } });
   expect(await audits('payload.read')).toMatchObject([
-    { resource: `payload:${entry.id}`, detail: { ...reading, subject: entry.subject, endpoint: 'tone' } },
+    {
+      resource: `payload:${entry.id}`,
+      purpose: 'incident',
+      detail: { reason: reading.reason, subject: entry.subject, endpoint: 'tone' },
+    },
   ]);
 });
 

@@ -26,9 +26,9 @@ export async function documentAlone(): Promise<OpenApiDocument> {
       tracer: trace.getTracer('docs'),
       isDraining: () => false,
       privacy: nothing,
-    } as Partial<ServerParts>,
-    { get: (target, name) => (name in target ? target[name as keyof ServerParts] : nothing) },
-  ) as ServerParts;
+    },
+    { get: (target, name) => (name in target ? target[name as keyof typeof target] : nothing) },
+  ) as unknown as ServerParts;
   const app = await createServer(parts, { version: '0.0.0', bodyLimitBytes: 1_024 });
   const answer = await app.inject({ url: '/openapi.json', headers: { authorization: 'Bearer none' } });
   await app.close();

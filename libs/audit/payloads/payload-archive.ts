@@ -27,11 +27,12 @@ export interface PayloadReading {
 
 interface PayloadRow extends PayloadEntry {
   dataKeyId: string;
+  tenantId: string;
   sealed: Buffer;
 }
 
 const entryColumns = `id, at, request_id AS "requestId", endpoint, version, subject, redactions`;
-const rowColumns = `${entryColumns}, data_key_id AS "dataKeyId", sealed`;
+const rowColumns = `${entryColumns}, data_key_id AS "dataKeyId", tenant_id AS "tenantId", sealed`;
 
 export const payloadBinding = (id: string, subject: string | undefined): EnvelopeBinding => ({
   purpose: 'payload',
@@ -72,7 +73,9 @@ export class PayloadArchive {
         resource: `payload:${id}`,
         outcome: payload === undefined ? 'failed' : 'done',
         ...(requestId === undefined ? {} : { requestId }),
-        detail: { endpoint: row.endpoint, purpose, reason, ...(row.subject !== null && { subject: row.subject }) },
+        purpose,
+        tenantId: row.tenantId,
+        detail: { endpoint: row.endpoint, reason, ...(row.subject !== null && { subject: row.subject }) },
       });
       return payload;
     });
@@ -97,4 +100,5 @@ export class PayloadArchive {
   }
 }
 
-const entryOf = ({ dataKeyId: _dataKeyId, sealed: _sealed, ...entry }: PayloadRow): PayloadEntry => entry;
+const entryOf = ({ dataKeyId: _dataKeyId, tenantId: _tenantId, sealed: _sealed, ...entry }: PayloadRow): PayloadEntry =>
+  entry;

@@ -61,7 +61,7 @@ export function accessesOf(
 ): Promise<SubjectAccess[]> {
   return tx.query(
     `SELECT a.at, a.actor, k.name AS "actorName", a.action, a.resource, a.outcome, a.request_id AS "requestId",
-            a.detail->>'purpose' AS purpose, a.detail->>'reason' AS reason
+            a.purpose, a.detail->>'reason' AS reason
      FROM audit_events a LEFT JOIN api_keys k ON a.actor = 'key:' || k.id
      WHERE a.detail->>'subject' = $1 AND ($2::timestamptz IS NULL OR a.at >= $2) AND ($3::timestamptz IS NULL OR a.at <= $3)
      ORDER BY a.at DESC LIMIT ${mostAccesses + 1}`,

@@ -146,11 +146,17 @@ async function lockErasure(tx: Tx, erasureId: string): Promise<ErasureRow> {
   return row;
 }
 
-const tell = (tx: Tx, action: string, { id, subject }: ErasureRow, counts: Record<string, number>): Promise<void> =>
+const tell = (
+  tx: Tx,
+  action: string,
+  { id, subject, tenantId }: ErasureRow,
+  counts: Record<string, number>,
+): Promise<void> =>
   appendAudit(tx, {
     actor: `workflow:erasure:${id}`,
     action,
     resource: `erasure:${id}`,
     outcome: 'done',
+    tenantId,
     detail: { ...counts, subject },
   });

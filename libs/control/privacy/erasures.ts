@@ -106,12 +106,13 @@ export class Erasures {
   }
 }
 
-const told = (tx: Tx, id: string, { actor, subject, ground, requestId }: ErasureRequest): Promise<void> =>
+const told = (tx: Tx, id: string, { actor, subject, tenantId, ground, requestId }: ErasureRequest): Promise<void> =>
   appendAudit(tx, {
     actor,
     action: 'erasure.request',
     resource: `erasure:${id}`,
     outcome: 'done',
+    tenantId,
     ...(requestId === undefined ? {} : { requestId }),
     detail: { subject, ground },
   });

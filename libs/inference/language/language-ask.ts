@@ -1,3 +1,4 @@
+import type { RequestMeter } from '#libs/access';
 import { sluiceError } from '#libs/kernel';
 import type { CallerPresence } from '../batching/batcher-caller.js';
 import type { RequestHolder } from '../ports/payload-tap.js';
@@ -28,6 +29,8 @@ export interface LanguageAsk {
   visible?: ReadonlySet<string> | undefined;
   traceparent?: string | undefined;
   caller?: CallerPresence | undefined;
+  /** Keeps the account of what the request may use and did. */
+  meter?: RequestMeter | undefined;
 }
 
 /** `model` stands first, where a replica finds it at once to put its own name there. */

@@ -46,18 +46,16 @@ export class RequestPartitions {
   }
 
   private async dropOld(tx: Tx): Promise<string[]> {
-    const old = (await tx.query(
-      `SELECT name FROM (${partitions}) AS known WHERE ends_at <= now() - interval '1 second' * $1`,
-      [this.settings.retentionSeconds],
-    )) as { name: string }[];
-    for (const { name } of old) await tx.query(`DROP TABLE "${name}"`);
-    return old.map(({ name }) => name);
+    const [done] = (await tx.query(`SELECT drop_request_days(interval '1 second' * $1) AS dropped`, [
+      this.settings.retentionSeconds,
+    ])) as { dropped: string[] }[];
+    return done!.dropped;
   }
 
   /** From the partitions that hold many days: the table of before, and what fitted nowhere. */
   private async deleteOld(): Promise<void> {
     const mixed = await this.settings.database
-      .query<{ name: string }>(`SELECT name FROM (${partitions}) AS known WHERE name !~ '_d[0-9]{8}$'`)
+      .query<{ name: string }>(`SELECT name FROM request_partitions WHERE name !~ '_d[0-9]{8}$'`)
       .catch(() => []);
     for (const { name } of mixed) {
       await deleteInPortions(this.settings, {
@@ -69,10 +67,6 @@ export class RequestPartitions {
   }
 }
 
-const partitions = `SELECT c.relname AS name,
-    (regexp_match(pg_get_expr(c.relpartbound, c.oid), 'TO \\(''([^'']+)''\\)'))[1]::timestamptz AS ends_at
-  FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid WHERE i.inhparent = 'request_records'::regclass`;
-
 /** One process at a time; the others have nothing to do. */
 async function whenFree<T>(tx: Tx, work: () => Promise<T>): Promise<T | undefined> {
   const [held] = (await tx.query('SELECT pg_try_advisory_xact_lock($1) AS held', [lock])) as { held: boolean }[];
@@ -83,25 +77,8 @@ async function whenFree<T>(tx: Tx, work: () => Promise<T>): Promise<T | undefine
 
 /** @returns its name, or undefined when the day has a place already */
 async function makeDay(tx: Tx, ahead: number): Promise<string | undefined> {
-  const [row] = (await tx.query(
-    `SELECT to_char(day, 'YYYYMMDD') AS digits, to_char(day, 'YYYY-MM-DD') AS day,
-            to_char(day + interval '1 day', 'YYYY-MM-DD') AS next,
-            EXISTS (SELECT FROM (${partitions}) AS known WHERE ends_at > day AT TIME ZONE 'UTC'
-                    AND (name !~ '_d[0-9]{8}$' OR name = 'request_records_d' || to_char(day, 'YYYYMMDD'))) AS "isThere"
-     FROM (SELECT date_trunc('day', now() AT TIME ZONE 'UTC') + interval '1 day' * $1 AS day) AS asked`,
-    [ahead],
-  )) as { digits: string; day: string; next: string; isThere: boolean }[];
-  const { digits, day, next, isThere } = row!;
-  if (isThere) return undefined;
-  const name = `request_records_d${digits}`;
-  const [from, to] = [`'${day} 00:00:00+00'`, `'${next} 00:00:00+00'`];
-  await tx.query(`CREATE TABLE ${name} (LIKE request_records)`);
-  // What came before its day had a place would keep that place from being made.
-  await tx.query(`WITH early AS (DELETE FROM request_records_rest WHERE at >= ${from} AND at < ${to} RETURNING *)
-    INSERT INTO ${name} SELECT * FROM early`);
-  // Beside running reads and writes, which CREATE TABLE ... PARTITION OF would stop.
-  await tx.query(`ALTER TABLE request_records ATTACH PARTITION ${name} FOR VALUES FROM (${from}) TO (${to})`);
-  return name;
+  const [made] = (await tx.query('SELECT make_request_day($1) AS name', [ahead])) as { name: string | null }[];
+  return made?.name ?? undefined;
 }
 
 export const defaultRequestRetentionSeconds = days(30);
