@@ -31,7 +31,15 @@ import { OciFetcher } from '#libs/inference/adapters/oci';
 import { S3Fetcher } from '#libs/inference/adapters/s3';
 import { SigstoreVerifier } from '#libs/inference/adapters/sigstore';
 import { days, systemClock } from '#libs/kernel';
-import { isOwnMachine, required, type Logger, type SluiceConfig, type Telemetry } from '#libs/platform';
+import {
+  artifactGuard,
+  isOwnMachine,
+  remoteGuard,
+  required,
+  type Logger,
+  type SluiceConfig,
+  type Telemetry,
+} from '#libs/platform';
 import { ChangeFeed, Database, type ChangeFeedListener } from '#libs/store';
 import { setTimeout as pause } from 'node:timers/promises';
 import { openIdempotency } from './assembly-idempotency.js';
@@ -188,7 +196,7 @@ async function serve(
   );
   // Without a collector nobody would see the spans, and requests need not pay for them.
   const tracer = config.otlpEndpoint === undefined ? undefined : telemetry.tracer;
-  const remotes = new RemoteConnections({ secrets, allowedHosts: config.remoteHosts, clock: systemClock, log });
+  const remotes = new RemoteConnections({ secrets, outbound: remoteGuard(config), clock: systemClock, log });
   const inference = stack.use(
     new InferenceService({
       state,
@@ -223,7 +231,7 @@ function artifactSources(config: SluiceConfig, stack: AsyncDisposableStack): Art
     access: sourceAccess(config),
     fetchers: {
       s3: stack.use(new S3Fetcher({ endpoint, region })),
-      oci: stack.use(new OciFetcher({ auth, plainHttp })),
+      oci: stack.use(new OciFetcher({ auth, plainHttp, guard: artifactGuard(config) })),
     },
   });
 }

@@ -276,14 +276,14 @@ describe('a refusal', () => {
       {
         actor: expect.stringMatching(/^key:/) as string,
         action: 'access.refuse',
-        resource: 'action:key.manage',
+        resource: 'action:key.read',
         outcome: 'refused',
         detail: { code: 'SLU_ACCESS_FORBIDDEN', count: 20 },
       },
       {
         actor: 'anonymous',
         action: 'access.refuse',
-        resource: 'action:key.manage',
+        resource: 'action:key.read',
         outcome: 'refused',
         detail: { code: 'SLU_ACCESS_KEY_INVALID', count: 20 },
       },

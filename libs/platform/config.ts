@@ -6,6 +6,7 @@ import { join, resolve } from 'node:path';
 import { z } from 'zod';
 import { envelopeKeysOf } from './envelope-keys.js';
 import { oidcConfigOf, oidcVariables, type OidcConfig } from './oidc-config.js';
+import { HostList } from './outbound/host-list.js';
 
 export const logLevels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
 
@@ -57,8 +58,10 @@ export interface SluiceConfig {
   ociPlainHttp: string[];
   /** A Sigstore `trusted_root.json`. */
   sigstoreTrustRoot: string | undefined;
-  /** `host`, `host:port` or `*.domain`: where remote models may be; unset means anywhere but at link-local addresses. */
+  /** `host`, `host:port`, `*.domain` or a range: where remote models may be. Unset: anywhere while the API listens on loopback, else at public addresses. */
   remoteHosts: string[] | undefined;
+  /** The same for webhooks and for the stores of artifacts, besides public addresses. */
+  outboundHosts: string[];
   /** Networks of the proxies whose `X-Forwarded-For` counts. */
   trustedProxies: string[];
   /** Unset: nobody's tokens are trusted, and API keys alone open. */
@@ -75,8 +78,6 @@ export interface SluiceConfig {
   currency: string;
   /** An API process that says nothing for so long is given up: what it held of hard budgets counts as spent. */
   budgetLostSeconds: number;
-  /** Where webhooks may go: `host`, `host:port`, `*.domain` or ranges; unset means anywhere but private networks, by TLS. */
-  webhookHosts: string[] | undefined;
   replicas: ReplicaTimes;
 }
 
@@ -101,6 +102,17 @@ export interface ReplicaTimes {
 const wholeSeconds = (byDefault: number) => z.coerce.number().int().min(1).max(days(1)).default(byDefault);
 
 const isNetwork = (text: string): boolean => z.union([z.cidrv4(), z.cidrv6()]).safeParse(text.trim()).success;
+
+const listed = (text: string): string[] => text.split(',').map((entry) => entry.trim());
+
+const hostsSetting = z.string().refine((text) => {
+  try {
+    HostList.of(listed(text));
+    return true;
+  } catch {
+    return false;
+  }
+}, 'must be hosts, host:port, *.domain or ranges such as 10.1.0.0/16, separated by commas');
 
 const settings = z.object({
   SLUICE_HOME: z.string().min(1).default('.sluice'),
@@ -160,10 +172,8 @@ const settings = z.object({
   SLUICE_OCI_AUTH: z.string().optional(),
   SLUICE_OCI_PLAIN_HTTP: z.string().optional(),
   SLUICE_SIGSTORE_TRUST_ROOT: z.string().optional(),
-  SLUICE_REMOTE_HOSTS: z
-    .string()
-    .regex(/^[^\s,/@]+(\s*,\s*[^\s,/@]+)*$/, 'must be hosts, host:port or *.domain, separated by commas')
-    .optional(),
+  SLUICE_REMOTE_HOSTS: hostsSetting.optional(),
+  SLUICE_OUTBOUND_HOSTS: hostsSetting.optional(),
   SLUICE_TRUSTED_PROXIES: z
     .string()
     .refine((text) => text.split(',').every(isNetwork), 'must be networks as 10.0.0.0/8, separated by commas')
@@ -180,26 +190,12 @@ const settings = z.object({
     .regex(/^[A-Z]{3}$/, 'must be three capital letters (ISO 4217), for example EUR')
     .default('USD'),
   SLUICE_BUDGET_LOST_SECONDS: wholeSeconds(60),
-  SLUICE_WEBHOOK_HOSTS: z
-    .string()
-    .regex(/^[^\s,@]+(\s*,\s*[^\s,@]+)*$/, 'must be hosts, host:port, *.domain or ranges, separated by commas')
-    .optional(),
   SLUICE_STREAM_HEARTBEAT_SECONDS: z.coerce.number().min(0).max(3_600).default(10),
 });
 
 /** @throws SLU_PLATFORM_SETTING naming the variable and what is wrong with it */
 export function loadConfig(env: Readonly<Record<string, string | undefined>>): SluiceConfig {
-  // An empty variable means an unset one, as in most shells' `VAR= command`.
-  const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== undefined && value !== ''));
-  const parsed = settings.safeParse(given);
-  if (!parsed.success) {
-    const issue = parsed.error.issues[0];
-    throw sluiceError('SLU_PLATFORM_SETTING', {
-      name: String(issue?.path[0] ?? '?'),
-      problem: issue?.message ?? 'is not valid',
-    });
-  }
-  const value = parsed.data;
+  const value = variablesOf(env);
   const home = resolve(value.SLUICE_HOME);
   return {
     version: packageVersion(),
@@ -234,7 +230,8 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): S
     ociAuth: value.SLUICE_OCI_AUTH,
     ociPlainHttp: value.SLUICE_OCI_PLAIN_HTTP?.split(',').filter(Boolean) ?? [],
     sigstoreTrustRoot: value.SLUICE_SIGSTORE_TRUST_ROOT && resolve(value.SLUICE_SIGSTORE_TRUST_ROOT),
-    remoteHosts: value.SLUICE_REMOTE_HOSTS?.split(',').map((host) => host.trim()),
+    remoteHosts: value.SLUICE_REMOTE_HOSTS === undefined ? undefined : listed(value.SLUICE_REMOTE_HOSTS),
+    outboundHosts: value.SLUICE_OUTBOUND_HOSTS === undefined ? [] : listed(value.SLUICE_OUTBOUND_HOSTS),
     trustedProxies: value.SLUICE_TRUSTED_PROXIES?.split(',').map((network) => network.trim()) ?? [],
     oidc: oidcConfigOf(value),
     socketFolder: join(
@@ -246,7 +243,6 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): S
     artifactLimitBytes: value.SLUICE_ARTIFACT_LIMIT_BYTES,
     currency: value.SLUICE_CURRENCY,
     budgetLostSeconds: value.SLUICE_BUDGET_LOST_SECONDS,
-    webhookHosts: value.SLUICE_WEBHOOK_HOSTS?.split(',').map((host) => host.trim()),
     streamHeartbeatSeconds: value.SLUICE_STREAM_HEARTBEAT_SECONDS,
     replicas: {
       startDeadlineSeconds: value.SLUICE_REPLICA_START_SECONDS,
@@ -255,6 +251,18 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): S
       drainDeadlineSeconds: value.SLUICE_REPLICA_DRAIN_SECONDS,
     },
   };
+}
+
+function variablesOf(env: Readonly<Record<string, string | undefined>>): z.infer<typeof settings> {
+  // An empty variable means an unset one, as in most shells' `VAR= command`.
+  const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== undefined && value !== ''));
+  const parsed = settings.safeParse(given);
+  if (parsed.success) return parsed.data;
+  const issue = parsed.error.issues[0];
+  throw sluiceError('SLU_PLATFORM_SETTING', {
+    name: String(issue?.path[0] ?? '?'),
+    problem: issue?.message ?? 'is not valid',
+  });
 }
 
 function auditPlace(given: string | undefined, home: string): string {

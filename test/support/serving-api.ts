@@ -13,7 +13,7 @@ import {
 } from '#libs/inference';
 import type { TemporalLink } from '#libs/control';
 import { mebibytes, systemClock } from '#libs/kernel';
-import { createLogger } from '#libs/platform';
+import { createLogger, OutboundGuard } from '#libs/platform';
 import { ChangeFeed, type Database } from '#libs/store';
 import { mkdtemp, rm } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
@@ -132,7 +132,7 @@ async function serve({ db, folder, endpoints, replicaSets, privacy }: MadeParts)
     openReplica: replicaOpener(
       new RemoteConnections({
         secrets: { valuesOf: () => new Map() },
-        allowedHosts: undefined,
+        outbound: new OutboundGuard({ unlisted: 'any', setting: '' }),
         clock: systemClock,
         log,
       }),
