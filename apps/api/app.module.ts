@@ -30,6 +30,8 @@ import { ModelsController } from './models/models.controller.js';
 import { SignaturesController } from './models/signatures.controller.js';
 import { SigningKeysController } from './models/signing-keys.controller.js';
 import { SecretHeadersController } from './models/secret-headers.controller.js';
+import type { PrivacyParts } from './assembly-privacy.js';
+import { privacyControllers, privacyProviders } from './privacy/privacy-providers.js';
 import { QuarantineController } from './quarantine/quarantine.controller.js';
 import { Reference, ReferenceController } from './reference/reference.controller.js';
 import { ReplicasController } from './replicas/replicas.controller.js';
@@ -50,6 +52,7 @@ export interface ManagementParts {
   auditing: Auditing;
   spending: Spending;
   reference: Reference;
+  privacy: PrivacyParts;
 }
 
 @Module({
@@ -75,6 +78,7 @@ export interface ManagementParts {
     BudgetsController,
     UsageController,
     ReferenceController,
+    ...privacyControllers,
   ],
 })
 class AppModule {}
@@ -98,6 +102,7 @@ export function appModule(parts: ManagementParts): DynamicModule {
       { provide: Auditing, useValue: parts.auditing },
       { provide: Spending, useValue: parts.spending },
       { provide: Reference, useValue: parts.reference },
+      ...privacyProviders(parts.privacy),
     ],
   };
 }
