@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { OipReplica } from '../../libs/inference/adapters/oip/oip-replica.js';
 import { type ContractSupport, everything, replicaContract } from '../../libs/inference/ports/replica.contract.js';
-import type { Tensor } from '../../libs/inference/tensor.js';
+import type { Tensor } from '../../libs/inference/tensors/tensor.js';
 import {
   type BuiltModels,
   buildModels,

@@ -12,7 +12,7 @@ else await work(workerData);
 
 async function serve(model, width) {
   const worker = new Worker(fileURLToPath(import.meta.url), { workerData: { model, width } });
-  let waiting = [];
+  const waiting = [];
   let running;
   const send = () => {
     if (running !== undefined || waiting.length === 0) return;
@@ -34,7 +34,10 @@ async function serve(model, width) {
       waiting.push({
         values: data,
         done: (values) =>
-          resolve({ model_name: 'm', outputs: [{ name: 'y', datatype: 'FP32', shape: [1, values.length], data: values }] }),
+          resolve({
+            model_name: 'm',
+            outputs: [{ name: 'y', datatype: 'FP32', shape: [1, values.length], data: values }],
+          }),
       });
       if (waiting.length === 1) setImmediate(send);
     });
@@ -49,10 +52,11 @@ async function work({ model, width }) {
   const session = await ort.InferenceSession.create(model, { intraOpNumThreads: 1, interOpNumThreads: 1 });
   const [input] = session.inputNames;
   const [output] = session.outputNames;
-  parentPort.on('message', async (rows) => {
+  const run = async (rows) => {
     const count = rows.length / width;
     const results = await session.run({ [input]: new ort.Tensor('float32', rows, [count, width]) });
     const values = results[output].data;
     parentPort.postMessage({ values, perRow: values.length / count });
-  });
+  };
+  parentPort.on('message', (rows) => void run(rows));
 }

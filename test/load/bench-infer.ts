@@ -4,7 +4,15 @@ import { promisify } from 'node:util';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { SluiceInstance } from '../support/sluice-instance.ts';
-import { binaryRequest, inputWidth, jsonRequest, modelFolder, offerModel, shapeOf, type BenchModel } from './bench-models.ts';
+import {
+  binaryRequest,
+  inputWidth,
+  jsonRequest,
+  modelFolder,
+  offerModel,
+  shapeOf,
+  type BenchModel,
+} from './bench-models.ts';
 import type { BenchOptions } from './bench-options.ts';
 import { count, median, say, sayRate, summaryOf } from './bench-report.ts';
 import { load, type LoadResult } from './load-client.ts';

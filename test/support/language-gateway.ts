@@ -14,9 +14,9 @@ import fastify, { type FastifyInstance } from 'fastify';
 import type { AddressInfo } from 'node:net';
 import { openAiRoutes } from '../../apps/api/openai/openai-routes.js';
 import { defaultStreamSettings, type StreamSettings } from '../../apps/api/openai/event-stream.js';
-import type { LanguageServiceSettings } from '../../libs/inference/language-service.js';
-import { ReplicaPool } from '../../libs/inference/replica-pool.js';
-import { VersionStatistics } from '../../libs/inference/version-statistics.js';
+import type { LanguageServiceSettings } from '../../libs/inference/language/language-service.js';
+import { ReplicaPool } from '../../libs/inference/replicas/replica-pool.js';
+import { VersionStatistics } from '../../libs/inference/service/version-statistics.js';
 
 export interface GatewaySettings {
   /** Addresses of model servers, by endpoint. */

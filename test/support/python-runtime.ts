@@ -7,8 +7,12 @@ import { promisify } from 'node:util';
 import { type Manifest, type ModelFormat, PythonEnvironments } from '#libs/inference';
 import { OipReplica } from '../../libs/inference/adapters/oip/oip-replica.js';
 import type { StartedReplica } from '../../libs/inference/ports/replica.contract.js';
-import { pythonFramework, type PythonFrameworkName, pythonServerSpawner } from '../../libs/inference/python-spawner.js';
-import type { ReplicaProcess } from '../../libs/inference/replica-supervisor-process.js';
+import {
+  pythonFramework,
+  type PythonFrameworkName,
+  pythonServerSpawner,
+} from '../../libs/inference/replicas/python-spawner.js';
+import type { ReplicaProcess } from '../../libs/inference/replicas/replica-supervisor-process.js';
 import { pathWithUv } from './python-environment.js';
 import { toolsFolder } from './temporal.js';
 

@@ -1,8 +1,8 @@
 import pino from 'pino';
-import { Batcher, type BatcherSettings } from '../../libs/inference/batcher.js';
-import { ReplicaPool, type ReplicaPoolSettings } from '../../libs/inference/replica-pool.js';
-import type { SchedulingRules } from '../../libs/inference/scheduling-rules.js';
-import type { Tensor } from '../../libs/inference/tensor.js';
+import { Batcher, type BatcherSettings } from '../../libs/inference/batching/batcher.js';
+import { ReplicaPool, type ReplicaPoolSettings } from '../../libs/inference/replicas/replica-pool.js';
+import type { SchedulingRules } from '../../libs/inference/batching/scheduling-rules.js';
+import type { Tensor } from '../../libs/inference/tensors/tensor.js';
 import { VirtualReplica, type VirtualCall, type VirtualRun } from './virtual-replica.js';
 import { VirtualTime } from './virtual-time.js';
 

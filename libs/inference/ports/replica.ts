@@ -1,4 +1,4 @@
-import type { Tensor, TensorSpec } from '../tensor.js';
+import type { Tensor, TensorSpec } from '../tensors/tensor.js';
 
 export interface ReplicaMetadata {
   name: string;

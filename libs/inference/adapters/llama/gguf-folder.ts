@@ -4,8 +4,8 @@ import { open, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { messageOf } from '#libs/kernel';
-import { languageSignatures } from '../../language-signature.js';
-import type { Manifest } from '../../manifest.js';
+import { languageSignatures } from '../../language/language-signature.js';
+import type { Manifest } from '../../models/manifest.js';
 
 /** A language model that cannot be served as it lies there. The message says why, in one sentence. */
 export class LanguageLoadFailure extends Error {

@@ -11,7 +11,7 @@ import {
   resolveChatWrapper,
 } from 'node-llama-cpp';
 import { gibibytes, messageOf } from '#libs/kernel';
-import type { Manifest } from '../../manifest.js';
+import type { Manifest } from '../../models/manifest.js';
 import { Answer, type AnswerSettings } from './answer.js';
 import { type ChatMessage, type ChatPrompt, chatPrompt } from './chat-prompt.js';
 import { Embedder } from './embedder.js';

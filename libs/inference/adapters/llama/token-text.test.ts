@@ -31,6 +31,18 @@ it('drops half a character at the end, and says what stands before it', () => {
   expect([reader.push(0x61), reader.push(bytes[0]!), reader.push(bytes[1]!), reader.end()].join('')).toBe('a');
 });
 
+it('says every character of a long text in which each token ends inside one', () => {
+  const bytes = Buffer.from('語'.repeat(40));
+  // Tokens of three bytes, the first of two: every cut lies inside a character.
+  const tokens = [
+    bytes.subarray(0, 2),
+    ...Array.from({ length: 40 }, (_, at) => bytes.subarray(2 + at * 3, 5 + at * 3)),
+  ];
+  const reader = new TokenText((ids) => Buffer.concat(ids.map((id) => tokens[id]!)).toString(), []);
+  const said = tokens.map((_token, id) => reader.push(id)).join('') + reader.end();
+  expect(said).toBe('語'.repeat(40));
+});
+
 it('does not wait forever for bytes that are no character', () => {
   const reader = new TokenText(ofBytes, []);
   const said = Array.from({ length: 20 }, () => reader.push(0x80)).join('');

@@ -3,8 +3,10 @@ export type Detokenize = (tokens: readonly number[], before: readonly number[]) 
 
 /** Stands for bytes that are no character, or not yet one: a character that is cut off gives exactly one. */
 const replacement = '\uFFFD';
-/** So many tokens that end in no whole character are no text. */
+/** So many tokens that complete no character are no text. */
 const longestWait = 16;
+/** Tokens that each end inside a character are read again from the last clean cut; this bounds what that costs. */
+const mostPending = 512;
 /** How many tokens before are enough to tell about a space. */
 const tokensBefore = 4;
 
@@ -16,6 +18,7 @@ export class TokenText {
   private pending: number[] = [];
   /** How much of the text of the pending tokens has been said. */
   private saidLength = 0;
+  private tokensSinceSaid = 0;
   private before: readonly number[];
 
   /** @param prompt what came before the first token */
@@ -30,12 +33,16 @@ export class TokenText {
   push(token: number): string {
     this.pending.push(token);
     const text = this.detokenize(this.pending, this.before);
-    const isCut = text.endsWith(replacement) && this.pending.length < longestWait;
-    const sayable = isCut ? text.slice(this.saidLength, -1) : text.slice(this.saidLength);
-    if (isCut) {
+    this.tokensSinceSaid += 1;
+    const mayGoOn = this.tokensSinceSaid < longestWait && this.pending.length < mostPending;
+    if (mayGoOn && text.endsWith(replacement)) {
+      const sayable = text.slice(this.saidLength, -1);
       this.saidLength += sayable.length;
+      if (sayable !== '') this.tokensSinceSaid = 0;
       return sayable;
     }
+    const sayable = text.slice(this.saidLength);
+    this.tokensSinceSaid = 0;
     this.before = [...this.before, ...this.pending].slice(-tokensBefore);
     this.pending = [];
     this.saidLength = 0;

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import { mebibytes } from '#libs/kernel';
-import { release, stageFile, stageTar, type Download } from '../../artifact-download.js';
-import { refused, shownName, tooLarge, unreadable } from '../../artifact-refusal.js';
-import { sourceFailed, type ArtifactFetcher } from '../../artifact-sources.js';
-import type { ArtifactStaging } from '../../artifact-staging.js';
+import { release, stageFile, stageTar, type Download } from '../../artifacts/artifact-download.js';
+import { refused, shownName, tooLarge, unreadable } from '../../artifacts/artifact-refusal.js';
+import { sourceFailed, type ArtifactFetcher } from '../../artifacts/artifact-sources.js';
+import type { ArtifactStaging } from '../../artifacts/artifact-staging.js';
 import { parseOciCredentials, type OciCredentials } from './oci-credentials.js';
 import { discard, OciHttp, type OciAnswer } from './oci-http.js';
 import { layersOf, manifestTypes, type OciLayer } from './oci-manifest.js';

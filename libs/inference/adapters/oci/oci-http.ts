@@ -1,8 +1,8 @@
 import { secondsToMs, sluiceError } from '#libs/kernel';
 import { Agent, request, type Dispatcher } from 'undici';
-import { guardedLookup, isLoopbackHost, refuseForbiddenHost } from '../../artifact-address.js';
-import { shownName } from '../../artifact-refusal.js';
-import { sourceFailed } from '../../artifact-sources.js';
+import { guardedLookup, isLoopbackHost, refuseForbiddenHost } from '../../artifacts/artifact-address.js';
+import { shownName } from '../../artifacts/artifact-refusal.js';
+import { sourceFailed } from '../../artifacts/artifact-sources.js';
 
 export interface OciAnswer {
   status: number;

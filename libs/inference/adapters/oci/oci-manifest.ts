@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { refused, shownName } from '../../artifact-refusal.js';
+import { refused, shownName } from '../../artifacts/artifact-refusal.js';
 
 export const manifestTypes = [
   'application/vnd.oci.image.manifest.v1+json',

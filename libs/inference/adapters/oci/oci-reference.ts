@@ -1,4 +1,4 @@
-import { refused } from '../../artifact-refusal.js';
+import { refused } from '../../artifacts/artifact-refusal.js';
 
 /** `oci://registry[:port]/repository[:tag|@sha256:...]`, by the grammar of the distribution specification. */
 export interface OciReference {

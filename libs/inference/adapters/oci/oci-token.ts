@@ -1,5 +1,5 @@
-import { shownName } from '../../artifact-refusal.js';
-import { closed, sourceFailed } from '../../artifact-sources.js';
+import { shownName } from '../../artifacts/artifact-refusal.js';
+import { closed, sourceFailed } from '../../artifacts/artifact-sources.js';
 import type { OciCredentials } from './oci-credentials.js';
 import type { OciHttp } from './oci-http.js';
 import type { OciReference } from './oci-reference.js';

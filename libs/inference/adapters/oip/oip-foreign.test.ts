@@ -3,8 +3,8 @@ import { createServer, type Server } from 'node:http';
 import { lookup } from 'node:dns';
 import type { AddressInfo } from 'node:net';
 import { afterEach, expect, it } from 'vitest';
-import { guardedLookup } from '../../remote-address.js';
-import type { Tensor } from '../../tensor.js';
+import { guardedLookup } from '../../remote/remote-address.js';
+import type { Tensor } from '../../tensors/tensor.js';
 import { OipReplica, type OipReplicaSettings } from './oip-replica.js';
 
 const call = { timeoutMs: 2_000 };

@@ -1,16 +1,16 @@
 import { isSluiceError, mebibytes } from '#libs/kernel';
 import type { LookupFunction } from 'node:net';
 import { Pool } from 'undici';
-import { datatypes } from '../../datatype.js';
+import { datatypes } from '../../tensors/datatype.js';
 import {
   decodeInferResponse,
   decodeJsonInferResponse,
   encodeInferRequest,
   headerLengthField,
-} from '../../oip-binary.js';
-import { renderTensor } from '../../oip-infer-response.js';
+} from '../../oip/oip-binary.js';
+import { renderTensor } from '../../oip/oip-infer-response.js';
 import { type Replica, type ReplicaCall, ReplicaFailure, type ReplicaMetadata } from '../../ports/replica.js';
-import type { Tensor, TensorSpec } from '../../tensor.js';
+import type { Tensor, TensorSpec } from '../../tensors/tensor.js';
 import { failureOf } from './answer-failure.js';
 import { type HttpAnswer, type HttpQuestion, askOverHttp } from './http-call.js';
 

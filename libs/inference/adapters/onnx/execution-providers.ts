@@ -1,7 +1,7 @@
 import type { ReplicaRuntime } from '#libs/store';
 import ort from 'onnxruntime-node';
 import { messageOf } from '#libs/kernel';
-import type { Manifest } from '../../manifest.js';
+import type { Manifest } from '../../models/manifest.js';
 import { ModelLoadFailure } from './model-folder.js';
 
 type OnnxSettings = NonNullable<Manifest['onnx']>;

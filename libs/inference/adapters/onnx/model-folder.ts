@@ -4,8 +4,8 @@ import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { messageOf } from '#libs/kernel';
-import { datatypes } from '../../datatype.js';
-import type { Manifest } from '../../manifest.js';
+import { datatypes } from '../../tensors/datatype.js';
+import type { Manifest } from '../../models/manifest.js';
 
 /** A model that cannot be served as it lies there. The message says why, in one sentence. */
 export class ModelLoadFailure extends Error {

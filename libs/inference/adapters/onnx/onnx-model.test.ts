@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { Manifest } from '../../manifest.js';
+import type { Manifest } from '../../models/manifest.js';
 import { ModelLoadFailure } from './model-folder.js';
 import { OnnxModel } from './onnx-model.js';
 

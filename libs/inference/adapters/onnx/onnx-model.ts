@@ -1,9 +1,9 @@
 import { isSluiceError, messageOf } from '#libs/kernel';
 import type { ReplicaRuntime } from '#libs/store';
 import ort from 'onnxruntime-node';
-import type { Manifest } from '../../manifest.js';
-import { readJsonValues } from '../../oip-json-values.js';
-import { type Tensor, type TensorSpec, blankData, valueCount } from '../../tensor.js';
+import type { Manifest } from '../../models/manifest.js';
+import { readJsonValues } from '../../oip/oip-json-values.js';
+import { type Tensor, type TensorSpec, blankData, valueCount } from '../../tensors/tensor.js';
 import { type BridgedGraph, bridgeGraph } from './bridged-graph.js';
 import { openSession } from './execution-providers.js';
 import { ModelLoadFailure, openModelFolder } from './model-folder.js';

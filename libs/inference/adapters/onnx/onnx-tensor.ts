@@ -1,6 +1,6 @@
 import ort from 'onnxruntime-node';
-import type { DatatypeName } from '../../datatype.js';
-import { type NumericData, type Tensor, dataArrays } from '../../tensor.js';
+import type { DatatypeName } from '../../tensors/datatype.js';
+import { type NumericData, type Tensor, dataArrays } from '../../tensors/tensor.js';
 import { bfloat16ToFloat, floatToBfloat16 } from './bfloat16.js';
 
 /** The runtime's names. BF16 travels as FP32, which holds each of its values: see bridged-graph.ts. */

@@ -2,7 +2,7 @@ import type { LookupFunction } from 'node:net';
 import { Pool } from 'undici';
 import type { LanguageAnswer, LanguagePath, LanguageReplica } from '../../ports/language-replica.js';
 import { type Replica, type ReplicaCall, ReplicaFailure, type ReplicaMetadata } from '../../ports/replica.js';
-import type { Tensor } from '../../tensor.js';
+import type { Tensor } from '../../tensors/tensor.js';
 import { exchangeOverHttp } from './http-exchange.js';
 import { withModel } from './model-name.js';
 

@@ -3,11 +3,11 @@ import { Agent as HttpsAgent } from 'node:https';
 import type { Readable } from 'node:stream';
 import { secondsToMs } from '#libs/kernel';
 import type { GetObjectCommandOutput, S3Client } from '@aws-sdk/client-s3';
-import { guardedLookup, refuseForbiddenHost } from '../../artifact-address.js';
-import { stageFile, stageTar, type Download } from '../../artifact-download.js';
-import { refused, shownName, tooLarge, unreadable } from '../../artifact-refusal.js';
-import { sourceFailed, type ArtifactFetcher } from '../../artifact-sources.js';
-import type { ArtifactStaging } from '../../artifact-staging.js';
+import { guardedLookup, refuseForbiddenHost } from '../../artifacts/artifact-address.js';
+import { stageFile, stageTar, type Download } from '../../artifacts/artifact-download.js';
+import { refused, shownName, tooLarge, unreadable } from '../../artifacts/artifact-refusal.js';
+import { sourceFailed, type ArtifactFetcher } from '../../artifacts/artifact-sources.js';
+import type { ArtifactStaging } from '../../artifacts/artifact-staging.js';
 
 export interface S3FetcherSettings {
   /** `http(s)://host:port` of an S3-compatible store; unset: AWS itself. */

@@ -5,10 +5,10 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { freshDatabase } from '../../../../test/support/database.js';
 import { digestOf, modelRow } from '../../../../test/support/model-rows.js';
 import { startSigstore, type Sigstore } from '../../../../test/support/sigstore.js';
-import { endpointPolicySchema } from '../../endpoint-policy.js';
-import { Endpoints } from '../../endpoints.js';
-import { ModelSignatures } from '../../model-signatures.js';
-import { ReplicaSets } from '../../replica-sets.js';
+import { endpointPolicySchema } from '../../routes/endpoint-policy.js';
+import { Endpoints } from '../../routes/endpoints.js';
+import { ModelSignatures } from '../../models/model-signatures.js';
+import { ReplicaSets } from '../../replicas/replica-sets.js';
 import { SigstoreVerifier } from './sigstore-verifier.js';
 
 const subject = 'https://ci.example/build.yml@main';

@@ -1,5 +1,5 @@
 import type { ReplicaMetadata } from '../../ports/replica.js';
-import type { TensorSpec } from '../../tensor.js';
+import type { TensorSpec } from '../../tensors/tensor.js';
 import { tensorflowDatatypes } from './tf-serving-values.js';
 
 const defaultSignature = 'serving_default';

@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { afterEach, expect, it } from 'vitest';
 import { TargetProbe } from '../remote/target-probe.js';
 import { TfServingReplica, type TfServingReplicaSettings } from './tf-serving-replica.js';
-import type { Tensor, TensorSpec } from '../../tensor.js';
+import type { Tensor, TensorSpec } from '../../tensors/tensor.js';
 
 const call = { timeoutMs: 2_000 };
 const foreign = { headers: () => ({ authorization: 'Bearer k' }), lookup, connectTimeoutMs: 1_000 };

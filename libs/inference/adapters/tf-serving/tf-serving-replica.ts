@@ -1,8 +1,8 @@
 import { isSluiceError, mebibytes } from '#libs/kernel';
 import { Pool } from 'undici';
-import { parseWideJson, type WideJson } from '../../oip-wide-json.js';
+import { parseWideJson, type WideJson } from '../../oip/oip-wide-json.js';
 import { type Replica, type ReplicaCall, ReplicaFailure, type ReplicaMetadata } from '../../ports/replica.js';
-import type { Tensor, TensorSpec } from '../../tensor.js';
+import type { Tensor, TensorSpec } from '../../tensors/tensor.js';
 import { failureOf } from '../oip/answer-failure.js';
 import { type HttpAnswer, type HttpQuestion, askOverHttp } from '../oip/http-call.js';
 import type { ForeignServer } from '../oip/oip-replica.js';

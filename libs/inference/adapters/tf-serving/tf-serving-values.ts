@@ -1,8 +1,8 @@
 import { isSluiceError, sluiceError, type SluiceError } from '#libs/kernel';
 import { isUtf8 } from 'node:buffer';
-import type { DatatypeName } from '../../datatype.js';
-import { readJsonValues } from '../../oip-json-values.js';
-import { type Tensor, type TensorData, type TensorSpec, valueCount } from '../../tensor.js';
+import type { DatatypeName } from '../../tensors/datatype.js';
+import { readJsonValues } from '../../oip/oip-json-values.js';
+import { type Tensor, type TensorData, type TensorSpec, valueCount } from '../../tensors/tensor.js';
 
 /** TensorFlow's names for the datatypes that its REST API carries: `tensorflow_serving/util/json_tensor.cc`. */
 export const tensorflowDatatypes: Readonly<Record<string, DatatypeName>> = {

@@ -1,0 +1,39 @@
+import { sluiceError } from '#libs/kernel';
+import type { CallerPresence } from '../batching/batcher-caller.js';
+import type { LanguagePath } from '../ports/language-replica.js';
+
+/** One request to a language model, checked by its protocol. */
+export interface LanguageAsk {
+  endpoint: string;
+  /** Asks for exactly this version, apart from the arms. */
+  version?: string | undefined;
+  path: LanguagePath;
+  /** The checked request; `model` and what the stream needs are set here. */
+  body: Readonly<Record<string, unknown>>;
+  isStream: boolean;
+  /** The caller asked for the chunk with the usage. */
+  wantsUsage: boolean;
+  /** How many answers there will be. */
+  choices: number;
+  /** The least that the prompt can be; `field` is where it stands. */
+  prompt: { field: string; characters: number; tokens: number };
+  bytesIn: number;
+  requestId: string;
+  stickyKey?: string | undefined;
+  keyId?: string | undefined;
+  traceparent?: string | undefined;
+  caller?: CallerPresence | undefined;
+}
+
+/** `model` stands first, where a replica finds it at once to put its own name there. */
+export function requestBody({ endpoint, body, isStream, path }: LanguageAsk): Buffer {
+  const given = body['stream_options'] as Record<string, unknown> | undefined;
+  // Asked for in any case: what a stream used is known from there alone.
+  const options = isStream && path !== '/v1/embeddings' ? { stream_options: { ...given, include_usage: true } } : {};
+  try {
+    return Buffer.from(JSON.stringify({ model: endpoint, ...body, ...options }));
+  } catch (cause) {
+    // What could be read can be written, but for the depth.
+    throw sluiceError('SLU_INFERENCE_INPUT', { field: 'body', problem: 'is nested too deeply' }, { cause });
+  }
+}
