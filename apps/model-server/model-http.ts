@@ -131,7 +131,7 @@ export class ModelHttp {
     const { trace, mark } = this.settings;
     const traceparent = headerOf(req, 'traceparent');
     const startedAt = trace.isWanted(traceparent) ? new Date() : undefined;
-    let failure: string | undefined;
+    let hasFailed = false;
     mark.runBegins();
     try {
       const outputs = await model.run(
@@ -140,9 +140,9 @@ export class ModelHttp {
       );
       return selectOutputs(outputs, request.outputs);
     } catch (error) {
-      failure = messageOf(error);
+      hasFailed = true;
       res.setHeader('sluice-fault', 'model');
-      this.refuse(res, 500, failure);
+      this.refuse(res, 500, messageOf(error));
       return undefined;
     } finally {
       mark.runEnds();
@@ -153,7 +153,7 @@ export class ModelHttp {
           'sluice.version': version,
           'sluice.rows': rowCountOf(request.inputs),
         };
-        trace.finished({ traceparent, startedAt, endedAt: new Date(), attributes, failure });
+        trace.finished({ traceparent, startedAt, endedAt: new Date(), attributes, hasFailed });
       }
     }
   }

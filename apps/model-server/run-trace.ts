@@ -5,7 +5,8 @@ export interface FinishedRun {
   startedAt: Date;
   endedAt: Date;
   attributes: Record<string, string | number>;
-  failure?: string | undefined;
+  /** No text of the failure goes into a trace: what a model says may quote its input. */
+  hasFailed: boolean;
 }
 
 export interface RunTraceSettings {
@@ -68,7 +69,7 @@ function emit(run: FinishedRun, { telemetry, platform, api }: LoadedTelemetry): 
   const parent = platform.contextOfTraceparent(run.traceparent);
   const timing = { startTime: run.startedAt, attributes: run.attributes };
   const span = telemetry.tracer.startSpan('replica.run', timing, parent);
-  if (run.failure !== undefined) span.setStatus({ code: api.SpanStatusCode.ERROR, message: run.failure });
+  if (run.hasFailed) span.setStatus({ code: api.SpanStatusCode.ERROR });
   span.end(run.endedAt);
 }
 

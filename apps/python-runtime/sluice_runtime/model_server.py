@@ -238,17 +238,17 @@ class ModelServer:
 
 
     def _traced_run(self, model: ServedModel, asked: InferRequest, parent: tuple[str, str]) -> Any:
-        began_ns, failure = time.time_ns(), None
+        began_ns, has_failed = time.time_ns(), False
         try:
             return model.run(asked.inputs, asked.outputs)
-        except Exception as error:
-            failure = sentence_of(error)
+        except Exception:
+            has_failed = True
             raise
         finally:
             folder = model.folder
             rows = int(asked.inputs[0].shape[0])
             attributes = {"sluice.model": folder.name, "sluice.version": folder.version, "sluice.rows": rows}
-            self._trace.finished(parent, began_ns, time.time_ns(), attributes, failure)
+            self._trace.finished(parent, began_ns, time.time_ns(), attributes, has_failed)
 
 
 def _is_path_of(model: ServedModel, path: str) -> bool:

@@ -37,8 +37,9 @@ class RunTrace:
         return None if found is None else (found.group(1), found.group(2))
 
     def finished(
-        self, parent: tuple[str, str], began_ns: int, ended_ns: int, attributes: dict[str, Any], failure: str | None
+        self, parent: tuple[str, str], began_ns: int, ended_ns: int, attributes: dict[str, Any], has_failed: bool
     ) -> None:
+        # No text of the failure goes into a trace: what a model says may quote its input.
         span = {
             "traceId": parent[0],
             "spanId": os.urandom(8).hex(),
@@ -48,7 +49,7 @@ class RunTrace:
             "startTimeUnixNano": str(began_ns),
             "endTimeUnixNano": str(ended_ns),
             "attributes": _attributes(attributes),
-            "status": {} if failure is None else {"code": _FAILED, "message": failure},
+            "status": {"code": _FAILED} if has_failed else {},
         }
         with self._begin:
             if not self._has_begun:
