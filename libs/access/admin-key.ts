@@ -4,6 +4,7 @@ import { dirname } from 'node:path';
 import type { Database, Tx } from '#libs/store';
 import { ApiKeys } from './api-keys.js';
 import { isKeyShaped, Pepper } from './key-secret.js';
+import { defaultTenantId } from './principal.js';
 
 export interface AdminKeySettings {
   database: Database;
@@ -26,7 +27,7 @@ export async function ensureAdminKey(settings: AdminKeySettings): Promise<{ crea
     if (await isLiveAdminKey(tx, pepper, settings.homeFile)) return { created: false };
     const { key } = await new ApiKeys({ database: settings.database, pepper }).createIn(tx, {
       name: 'first admin key',
-      role: 'admin',
+      roles: ['admin'],
       actor: 'system',
     });
     await writePrivately(settings.homeFile, `${key}\n`);
@@ -44,9 +45,9 @@ async function isLiveAdminKey(tx: Tx, pepper: Pepper, file: string): Promise<boo
   );
   if (!isKeyShaped(key)) return false;
   const rows: unknown[] = await tx.query(
-    `SELECT 1 FROM api_keys WHERE digest = $1 AND role = 'admin' AND revoked_at IS NULL
+    `SELECT 1 FROM api_keys WHERE digest = $1 AND 'admin' = ANY(roles) AND tenant_id = $2 AND revoked_at IS NULL
        AND (expires_at IS NULL OR expires_at > now())`,
-    [pepper.digestOf(key)],
+    [pepper.digestOf(key), defaultTenantId],
   );
   return rows.length > 0;
 }

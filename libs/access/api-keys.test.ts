@@ -31,7 +31,7 @@ const everything = (): Promise<{ text: string }[]> =>
 it('keeps nothing of a key but its prefix and a digest, in no table', async () => {
   const { key } = await new ApiKeys({ database: db.database, pepper }).create({
     name: 'ci',
-    role: 'caller',
+    roles: ['caller'],
     actor: 'key:x',
   });
   const rows = await everything();
@@ -41,7 +41,7 @@ it('keeps nothing of a key but its prefix and a digest, in no table', async () =
 
 it('writes one audit row for a creation, one for a revocation, none for a repeated revocation', async () => {
   const keys = new ApiKeys({ database: db.database, pepper });
-  const { id } = await keys.create({ name: 'ci', role: 'caller', actor: 'key:x', requestId: 'r-1' });
+  const { id } = await keys.create({ name: 'ci', roles: ['caller'], actor: 'key:x', requestId: 'r-1' });
   const first = await keys.revoke(id, 'key:y');
   const again = await keys.revoke(id, 'key:z');
   expect(again.revokedAt).toEqual(first.revokedAt);
@@ -71,7 +71,7 @@ it('lists keys without key or digest', async () => {
       'name',
       'prefix',
       'revokedAt',
-      'role',
+      'roles',
     ]);
   }
 });
@@ -83,7 +83,7 @@ it('writes the first admin key readable by its owner alone, and leaves it at the
   const key = (await readFile(homeFile, 'utf8')).trim();
   const ring = new KeyRing({ database: db.database, pepper });
   await ring.load();
-  expect(ring.authenticate(`Bearer ${key}`).role).toBe('admin');
+  expect(ring.authenticate(`Bearer ${key}`).roles).toEqual(['admin']);
   expect(await ensureAdminKey({ database: db.database, masterKey, homeFile })).toEqual({ created: false });
   expect((await readFile(homeFile, 'utf8')).trim()).toBe(key);
 });

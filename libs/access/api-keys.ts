@@ -3,14 +3,14 @@ import { appendAudit } from '#libs/audit';
 import { sluiceError, systemClock, type Clock } from '#libs/kernel';
 import { ApiKeyEntity, type Database, type Tx } from '#libs/store';
 import { newKey, prefixOf, type Pepper } from './key-secret.js';
-import type { Role } from './principal.js';
+import { defaultProjectId, defaultTenantId, type Role } from './principal.js';
 
 /** A key as people may see it: never the key itself, nor its digest. */
 export interface ApiKeyView {
   id: string;
   prefix: string;
   name: string;
-  role: Role;
+  roles: readonly Role[];
   createdAt: Date;
   createdBy: string;
   expiresAt: Date | null;
@@ -19,8 +19,10 @@ export interface ApiKeyView {
 
 export interface NewApiKey {
   name: string;
-  role: Role;
+  roles: readonly Role[];
   actor: string;
+  tenantId?: string | undefined;
+  projectId?: string | undefined;
   expiresAt?: Date | undefined;
   requestId?: string | undefined;
 }
@@ -54,7 +56,16 @@ export class ApiKeys {
       id: randomUUID(),
       prefix: prefixOf(key),
       name: wish.name,
-      role: wish.role,
+      roles: [...wish.roles],
+      tenantId: wish.tenantId ?? defaultTenantId,
+      projectId: wish.projectId ?? defaultProjectId,
+      personId: null,
+      serviceAccountId: null,
+      tier: null,
+      endpoints: null,
+      networks: null,
+      lastUsedAt: null,
+      replaces: null,
       digest: this.settings.pepper.digestOf(key),
       createdAt: this.clock.now(),
       createdBy: wish.actor,
@@ -68,7 +79,7 @@ export class ApiKeys {
       resource: `key:${row.id}`,
       outcome: 'done',
       ...(wish.requestId === undefined ? {} : { requestId: wish.requestId }),
-      detail: { role: wish.role, name: wish.name, expiresAt: wish.expiresAt?.toISOString() ?? null },
+      detail: { roles: wish.roles.join(' '), name: wish.name, expiresAt: wish.expiresAt?.toISOString() ?? null },
     });
     return { ...viewOf(row), key };
   }
@@ -108,7 +119,7 @@ function viewOf(row: ApiKeyEntity): ApiKeyView {
     id: row.id,
     prefix: row.prefix,
     name: row.name,
-    role: row.role as Role,
+    roles: row.roles as Role[],
     createdAt: row.createdAt,
     createdBy: row.createdBy,
     expiresAt: row.expiresAt,

@@ -4,4 +4,4 @@ export { KeyRing, type KeyRingSettings } from './key-ring.js';
 export { Pepper } from './key-secret.js';
 export { SecretSeal, type SealedText } from './secret-seal.js';
 export { permits, requirePermit, type Action } from './permit-table.js';
-export { actorOf, roles, type Principal, type Role } from './principal.js';
+export { actorOf, defaultProjectId, defaultTenantId, roles, type Principal, type Role } from './principal.js';

@@ -5,7 +5,9 @@ import { describe, expect, it, vi } from 'vitest';
 import { freshDatabase } from '../../test/support/database.js';
 import { ApiKeys } from './api-keys.js';
 import { KeyRing } from './key-ring.js';
+import type { KeyRow } from './held-key.js';
 import { newKey, Pepper } from './key-secret.js';
+import { defaultProjectId, defaultTenantId } from './principal.js';
 
 const pepper = new Pepper(Buffer.alloc(32, 9));
 
@@ -22,14 +24,7 @@ class HeldClock implements Clock {
   }
 }
 
-interface Row {
-  id: string;
-  name: string;
-  role: string;
-  digest: Buffer;
-  expires_at: Date | null;
-  revoked_at: Date | null;
-}
+type Row = KeyRow;
 
 /** A ring over rows in memory: what Postgres would answer. */
 function ringOver(rows: Row[], clock: Clock = new HeldClock()) {
@@ -53,7 +48,14 @@ function row(key: string, rest: Partial<Row> = {}): Row {
   return {
     id: randomUUID(),
     name: 'n',
-    role: 'caller',
+    roles: ['caller'],
+    tenant_id: defaultTenantId,
+    project_id: defaultProjectId,
+    person_id: null,
+    tier: 'internal',
+    endpoints: null,
+    networks: null,
+    is_owner_active: true,
     digest: pepper.digestOf(key),
     expires_at: null,
     revoked_at: null,
@@ -73,10 +75,19 @@ const code = (work: () => unknown): string => {
 describe('a key ring', () => {
   it('knows who calls by the key alone, in any spelling of the scheme', async () => {
     const key = newKey();
-    const { ring } = ringOver([row(key, { id: 'one', name: 'ci', role: 'operator' })]);
+    const { ring } = ringOver([row(key, { id: 'one', name: 'ci', roles: ['operator'] })]);
     await ring.load();
     for (const header of [`Bearer ${key}`, `bearer ${key}`, `BEARER   ${key}`]) {
-      expect(ring.authenticate(header)).toEqual({ keyId: 'one', role: 'operator', name: 'ci' });
+      expect(ring.authenticate(header)).toEqual({
+        kind: 'key',
+        id: 'one',
+        keyId: 'one',
+        name: 'ci',
+        roles: ['operator'],
+        tenantId: defaultTenantId,
+        projectId: defaultProjectId,
+        tier: 'internal',
+      });
     }
   });
 
@@ -143,16 +154,16 @@ describe('a key ring', () => {
     rows.push(row(key, { id: 'new' }));
     ring.onChange({ table: 'api_keys', key: 'new' });
     await ring.settled();
-    expect(ring.authenticate(`Bearer ${key}`).role).toBe('caller');
-    rows[0]!.role = 'admin';
+    expect(ring.authenticate(`Bearer ${key}`).roles).toEqual(['caller']);
+    rows[0]!.roles = ['admin'];
     ring.onChange({ table: 'api_keys', key: 'new' });
     await ring.settled();
-    expect(ring.authenticate(`Bearer ${key}`).role).toBe('admin');
+    expect(ring.authenticate(`Bearer ${key}`).roles).toEqual(['admin']);
   });
 
-  it('refuses a key whose role it does not know', async () => {
+  it('refuses a key with a role that it does not know', async () => {
     const key = newKey();
-    const { ring } = ringOver([row(key, { role: 'emperor' })]);
+    const { ring } = ringOver([row(key, { roles: ['caller', 'emperor'] })]);
     await ring.load();
     expect(code(() => ring.authenticate(`Bearer ${key}`))).toBe('SLU_ACCESS_KEY_INVALID');
   });
@@ -203,7 +214,7 @@ describe('keys in PostgreSQL', () => {
     using ring = new KeyRing({ database: db.database, pepper });
     const keys = new ApiKeys({ database: db.database, pepper, afterChange: (id) => ring.refresh(id) });
     await ring.load();
-    const { id, key } = await keys.create({ name: 'ci', role: 'operator', actor: 'system' });
+    const { id, key } = await keys.create({ name: 'ci', roles: ['operator'], actor: 'system' });
     expect(ring.authenticate(`Bearer ${key}`).keyId).toBe(id);
     await keys.revoke(id, 'system');
     expect(code(() => ring.authenticate(`Bearer ${key}`))).toBe('SLU_ACCESS_KEY_INVALID');
@@ -216,9 +227,9 @@ describe('keys in PostgreSQL', () => {
     await using feed = new ChangeFeed(db.url, 'test', ring);
     await ring.load();
     await feed.start();
-    const { id, key } = await keys.create({ name: 'ci', role: 'operator', actor: 'system' });
+    const { id, key } = await keys.create({ name: 'ci', roles: ['operator'], actor: 'system' });
     await vi.waitFor(
-      () => expect(ring.authenticate(`Bearer ${key}`)).toEqual({ keyId: id, role: 'operator', name: 'ci' }),
+      () => expect(ring.authenticate(`Bearer ${key}`)).toMatchObject({ keyId: id, roles: ['operator'], name: 'ci' }),
       { interval: 5 },
     );
     await keys.revoke(id, 'system');

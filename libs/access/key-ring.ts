@@ -1,23 +1,8 @@
 import { addSeconds, minutes, sluiceError, systemClock, type Clock } from '#libs/kernel';
 import type { Change, ChangeFeedListener, Database } from '#libs/store';
+import { heldKeyOf, selectKeys, selectKeysOf, type HeldKey, type KeyRow } from './held-key.js';
 import { isKeyShaped, type Pepper } from './key-secret.js';
-import { isRole, type Principal } from './principal.js';
-
-interface HeldKey {
-  readonly principal: Principal;
-  readonly digest: string;
-  readonly expiresAtMs: number | undefined;
-  isRevoked: boolean;
-}
-
-interface KeyRow {
-  id: string;
-  name: string;
-  role: string;
-  digest: Buffer;
-  expires_at: Date | null;
-  revoked_at: Date | null;
-}
+import type { Principal } from './principal.js';
 
 export interface KeyRingSettings {
   database: Pick<Database, 'query'>;
@@ -31,7 +16,8 @@ export interface KeyRingSettings {
 
 const knownHeadersLimit = 20_000;
 const retryMs = 250;
-const selectKeys = 'SELECT id, name, role, digest, expires_at, revoked_at FROM api_keys';
+/** A change of one of these may change what keys open. */
+const keyTables: readonly Change['table'][] = ['api_keys', 'tenants', 'projects', 'people', 'service_accounts'];
 
 /**
  * All live keys, in memory, as Postgres has them: it follows the change feed, so a revocation counts within
@@ -56,7 +42,7 @@ export class KeyRing implements ChangeFeedListener, Disposable {
 
   /** Reads all keys. Until this has been done once, nobody gets in. */
   async load(): Promise<void> {
-    this.replaceAll(await this.settings.database.query<KeyRow>(`${selectKeys} WHERE revoked_at IS NULL`));
+    this.replaceAll(await this.settings.database.query<KeyRow>(`${selectKeys} WHERE k.revoked_at IS NULL`));
   }
 
   /**
@@ -74,12 +60,12 @@ export class KeyRing implements ChangeFeedListener, Disposable {
   }
 
   onChange(change: Change): void {
-    if (change.table !== 'api_keys') return;
+    if (!keyTables.includes(change.table)) return;
     this.changedIds.add(change.key);
     this.readSoon();
   }
 
-  /** Reads one key anew. Resolves when it has been read, or when that has failed and is tried again later. */
+  /** Reads one key anew, or the keys of one tenant, project or owner. Resolves when it has been read, or when that has failed and is tried again later. */
   async refresh(id: string): Promise<void> {
     this.changedIds.add(id);
     this.readSoon();
@@ -158,7 +144,7 @@ export class KeyRing implements ChangeFeedListener, Disposable {
     }
     const ids = [...this.changedIds];
     this.changedIds.clear();
-    const rows = await this.settings.database.query<KeyRow>(`${selectKeys} WHERE id = ANY($1::uuid[])`, [ids]);
+    const rows = await this.settings.database.query<KeyRow>(selectKeysOf, [ids]);
     for (const row of rows) this.put(row);
   }
 
@@ -177,13 +163,8 @@ export class KeyRing implements ChangeFeedListener, Disposable {
       this.byId.delete(row.id);
       for (const [header, held] of this.knownHeaders) if (held === earlier) this.knownHeaders.delete(header);
     }
-    if (row.revoked_at !== null || !isRole(row.role)) return;
-    const held: HeldKey = {
-      principal: Object.freeze({ keyId: row.id, role: row.role, name: row.name }),
-      digest: row.digest.toString('base64'),
-      expiresAtMs: row.expires_at?.getTime(),
-      isRevoked: false,
-    };
+    const held = heldKeyOf(row);
+    if (held === undefined) return;
     this.byId.set(row.id, held);
     this.byDigest.set(held.digest, held);
   }

@@ -1,9 +1,10 @@
 import { isSluiceError } from '#libs/kernel';
 import { expect, it } from 'vitest';
-import { actions, permits, requirePermit } from './permit-table.js';
-import { roles, type Principal } from './principal.js';
+import { somePrincipal } from '../../test/support/principal.js';
+import { actions, permits, requirePermit, scopeOf } from './permit-table.js';
+import { roles } from './principal.js';
 
-const principal = (role: Principal['role']): Principal => ({ keyId: 'k', role, name: 'test' });
+const elsewhere = '00000000-0000-4000-8000-0000000000bb';
 
 it('lets an admin do everything', () => {
   expect(actions.filter((action) => !permits('admin', action))).toEqual([]);
@@ -25,14 +26,28 @@ it('refuses by the same table, naming the action', () => {
   for (const role of roles) {
     for (const action of actions) {
       if (permits(role, action)) {
-        requirePermit(principal(role), action);
+        requirePermit(somePrincipal({ roles: [role] }), action);
         continue;
       }
-      expect(() => requirePermit(principal(role), action)).toThrow(
+      expect(() => requirePermit(somePrincipal({ roles: [role] }), action)).toThrow(
         expect.toSatisfy(
           (error) => isSluiceError(error) && error.code === 'SLU_ACCESS_FORBIDDEN' && error.detail['action'] === action,
         ),
       );
     }
   }
+});
+
+it('gives somebody with several roles the widest of their permits', () => {
+  expect(scopeOf(somePrincipal({ roles: ['caller', 'admin'] }), 'key.manage')).toBe('all');
+});
+
+it('lets no role of another tenant reach over its borders, nor touch the platform', () => {
+  const stranger = somePrincipal({ roles: ['admin'], tenantId: elsewhere });
+  expect(actions.filter((action) => scopeOf(stranger, action) === 'all')).toEqual([
+    'infer',
+    'model.metadata',
+    'reference.read',
+  ]);
+  expect(scopeOf(stranger, 'key.manage')).toBe('tenant');
 });

@@ -11,7 +11,11 @@ export interface Change {
     | 'rollouts'
     | 'api_keys'
     | 'quarantined_inputs'
-    | 'secret_headers';
+    | 'secret_headers'
+    | 'tenants'
+    | 'projects'
+    | 'people'
+    | 'service_accounts';
   key: string;
 }
 

@@ -17,6 +17,7 @@ import { defaultStreamSettings, type StreamSettings } from '../../apps/api/opena
 import type { LanguageServiceSettings } from '../../libs/inference/language/language-service.js';
 import { ReplicaPool } from '../../libs/inference/replicas/replica-pool.js';
 import { VersionStatistics } from '../../libs/inference/service/version-statistics.js';
+import { somePrincipal } from './principal.js';
 
 export interface GatewaySettings {
   /** Addresses of model servers, by endpoint. */
@@ -84,7 +85,7 @@ export async function startGateway(settings: GatewaySettings): Promise<Gateway> 
     authenticate: (req) => {
       if (req.headers.authorization === undefined) throw sluiceError('SLU_ACCESS_KEY_MISSING');
       if (req.headers.authorization !== `Bearer ${gatewayKey}`) throw sluiceError('SLU_ACCESS_KEY_INVALID');
-      return { keyId: 'k1' };
+      return somePrincipal({ id: 'k1' });
     },
     isDraining: () => isDraining,
     bodyLimitBytes: settings.bodyLimitBytes ?? 8_388_608,

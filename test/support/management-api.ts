@@ -60,7 +60,7 @@ export async function managementApi(
   const made = await Promise.all(
     roles.map(async (role) => [
       role,
-      { authorization: `Bearer ${(await apiKeys.create({ name: role, role, actor: 'system' })).key}` },
+      { authorization: `Bearer ${(await apiKeys.create({ name: role, roles: [role], actor: 'system' })).key}` },
     ]),
   );
   const keyRing = new KeyRing({ database, pepper });

@@ -15,6 +15,7 @@ import {
 import { loadSync } from '@grpc/proto-loader';
 import pino from 'pino';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { somePrincipal } from '../../../test/support/principal.js';
 import { freshDatabase, type FreshDatabase } from '../../../test/support/database.js';
 import { ScriptedReplica } from '../../../test/support/scripted-replica.js';
 import { ServingRowsWriter } from '../../../test/support/serving-rows.js';
@@ -90,7 +91,7 @@ beforeAll(async () => {
           admit: ({ headers }) => {
             if (headers.authorization === undefined) throw sluiceError('SLU_ACCESS_KEY_MISSING');
             if (headers.authorization !== 'Bearer good') throw sluiceError('SLU_ACCESS_KEY_INVALID');
-            return { keyId, role: 'caller', name: 'test' };
+            return somePrincipal({ id: keyId });
           },
         },
         loading,

@@ -10,6 +10,7 @@ import { deflateSync, gunzipSync, gzipSync, inflateSync } from 'node:zlib';
 import { BinaryBody } from './oip-body.js';
 import { oipProtocol } from './oip-protocol.js';
 import { oipRoutes } from './oip-routes.js';
+import { somePrincipal } from '../../../test/support/principal.js';
 
 /** Gives each input back under its own name; an input of each datatype, and one text. */
 function mirror(inputs: ServedVersion['inputs']): ServedVersion {
@@ -69,7 +70,7 @@ beforeEach(async () => {
     state: { endpoint: endpointOf, snapshot: { endpoints: new Map(), versions: new Map(), replicas: new Map() } },
     loading: { load: async () => undefined, unload: async () => undefined },
     settings: { traceSampling: undefined, isLevelEnabled: () => true },
-    authenticate: () => ({ keyId: 'k' }),
+    authenticate: () => somePrincipal({ id: 'k' }),
     isReady: () => true,
     isDraining: () => false,
     bodyLimitBytes: limitBytes,

@@ -3,6 +3,7 @@ import fastify from 'fastify';
 import { expect, it } from 'vitest';
 import { oipPaths, oipSchemas } from './oip-openapi.js';
 import { oipRoutes } from './oip-routes.js';
+import { somePrincipal } from '../../../test/support/principal.js';
 
 it('describes exactly the routes that there are, and only schemas that there are', async () => {
   const server = fastify({ exposeHeadRoutes: false });
@@ -20,7 +21,7 @@ it('describes exactly the routes that there are, and only schemas that there are
     state: { endpoint: () => undefined, snapshot: { endpoints: new Map(), versions: new Map(), replicas: new Map() } },
     loading: { load: async () => undefined, unload: async () => undefined },
     settings: { traceSampling: undefined, isLevelEnabled: () => false },
-    authenticate: () => ({ keyId: '' }),
+    authenticate: () => somePrincipal(),
     isReady: () => false,
     isDraining: () => false,
     bodyLimitBytes: 1,

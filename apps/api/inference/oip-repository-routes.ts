@@ -35,7 +35,7 @@ function wishOf(req: ModelRequest, reply: FastifyReply): LoadWish {
   reply.raw.once('close', () => gone.abort());
   return {
     endpoint: req.params.model,
-    actor: actorOf({ keyId: req.oipKeyId }),
+    actor: actorOf(req.oipPrincipal),
     requestId: reply.getHeader('sluice-request-id') as string,
     signal: gone.signal,
   };

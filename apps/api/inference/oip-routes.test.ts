@@ -7,6 +7,7 @@ import { connect, type AddressInfo } from 'node:net';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { oipProtocol, type OipPayload } from './oip-protocol.js';
 import { oipRoutes, type OipRoutesOptions } from './oip-routes.js';
+import { somePrincipal } from '../../../test/support/principal.js';
 
 const version: ServedVersion = {
   key: 'dense/1',
@@ -92,7 +93,7 @@ function options(): OipRoutesOptions {
     authenticate: (req) => {
       if (req.headers.authorization === undefined) throw sluiceError('SLU_ACCESS_KEY_MISSING');
       if (req.headers.authorization !== 'Bearer good') throw sluiceError('SLU_ACCESS_KEY_INVALID');
-      return { keyId: 'k1' };
+      return somePrincipal({ id: 'k1' });
     },
     isReady: () => isUp,
     isDraining: () => isDraining,

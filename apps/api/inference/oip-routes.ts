@@ -1,3 +1,4 @@
+import type { Principal } from '#libs/access';
 import type { EndpointLoading, InferAsk, InferenceService, InferOutcome, ServingState } from '#libs/inference';
 import { sluiceError } from '#libs/kernel';
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest, onRequestHookHandler } from 'fastify';
@@ -26,7 +27,7 @@ export interface OipRoutesOptions {
   /** Knows the routes of other protocols below `/v2` too; left out, there are none. */
   paths?: ProtocolPaths | undefined;
   /** Who calls, and may they? Throws when not. */
-  authenticate(req: FastifyRequest, action: OipAction): { keyId: string };
+  authenticate(req: FastifyRequest, action: OipAction): Principal;
   isReady(): boolean;
   /** New inference is refused. */
   isDraining(): boolean;
@@ -37,8 +38,8 @@ export interface OipRoutesOptions {
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** The key that an inference route was called with. */
-    oipKeyId: string;
+    /** Who calls an inference route. */
+    oipPrincipal: Principal;
   }
 }
 
@@ -62,7 +63,8 @@ function setUp(scope: FastifyInstance, options: OipRoutesOptions): void {
   scope.removeAllContentTypeParsers();
   scope.addContentTypeParser('application/json', bodies.json);
   scope.addContentTypeParser('*', bodies.other);
-  scope.decorateRequest('oipKeyId', '');
+  // Null for the start, as Fastify wants it for what is set per request.
+  scope.decorateRequest('oipPrincipal', null as unknown as Principal);
   if (!scope.hasRequestDecorator('bodyBytes')) scope.decorateRequest('bodyBytes', 0);
   scope.addHook('onRequest', nameRequest);
   const identify = (action: OipAction): onRequestHookHandler => identifier(options, action);
@@ -107,8 +109,8 @@ function inferRoutes(scope: FastifyInstance, { inference }: OipRoutesOptions, on
       bytesIn: req.bodyBytes,
       requestId: reply.getHeader('sluice-request-id') as string,
       stickyKey: headers['sluice-sticky-key'] as string | undefined,
-      keyId: req.oipKeyId,
-      tenant: req.oipKeyId,
+      keyId: req.oipPrincipal.keyId,
+      tenant: req.oipPrincipal.keyId,
       traceparent: headers['traceparent'] as string | undefined,
       caller: callerOf(req.raw.socket),
     });
@@ -163,7 +165,7 @@ const nameRequest: onRequestHookHandler = (req, reply, done) => {
 function identifier({ authenticate }: OipRoutesOptions, action: OipAction): onRequestHookHandler {
   return (req, _reply, done) => {
     try {
-      req.oipKeyId = authenticate(req, action).keyId;
+      req.oipPrincipal = authenticate(req, action);
     } catch (error) {
       return done(error as FastifyError);
     }

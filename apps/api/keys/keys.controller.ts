@@ -23,10 +23,10 @@ export class KeysController {
     @Body({ schema: newKeySchema }) body: NewKeyBody,
     @ByCaller() caller: Caller,
   ): Promise<ApiKeyView & { key: string }> {
-    const { name, role, expiresAt } = body;
+    const { name, role, expiresAt, roles = role === undefined ? [] : [role] } = body;
     return this.keys.create({
       name,
-      role,
+      roles,
       ...caller,
       expiresAt: expiresAt === undefined ? undefined : new Date(expiresAt),
     });

@@ -1,5 +1,6 @@
 import fastify, { type FastifyInstance } from 'fastify';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { somePrincipal } from '../../../test/support/principal.js';
 import { startGateway, type Gateway } from '../../../test/support/language-gateway.js';
 import { hold, openStream, ScriptedUpstream, sendJson, talking, usage } from '../../../test/support/openai-upstream.js';
 import { generatePaths, generateSchemas } from './generate-openapi.js';
@@ -32,7 +33,7 @@ beforeAll(async () => {
   server.addHook('onRoute', ({ url }) => void routes.push(url.replace(/:(\w+)/g, '{$1}')));
   await server.register(generateRoutes, {
     language: gateway.service,
-    authenticate: () => ({ keyId: 'k1' }),
+    authenticate: () => somePrincipal({ id: 'k1' }),
     isDraining: () => false,
     bodyLimitBytes: 10_000,
   });

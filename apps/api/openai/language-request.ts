@@ -1,3 +1,4 @@
+import type { Principal } from '#libs/access';
 import type { LanguageExchange, LanguageService } from '#libs/inference';
 import { sluiceError } from '#libs/kernel';
 import type { FastifyInstance, FastifyReply, FastifyRequest, onRequestHookHandler } from 'fastify';
@@ -12,7 +13,7 @@ import type { CheckedAsk } from './openai-request.js';
 export interface LanguageRoutesOptions {
   language: Pick<LanguageService, 'begin'>;
   /** Who calls, and may they? Throws when not. */
-  authenticate(req: FastifyRequest, action: 'infer' | 'model.metadata'): { keyId: string };
+  authenticate(req: FastifyRequest, action: 'infer' | 'model.metadata'): Principal;
   /** New inference is refused. */
   isDraining(): boolean;
   bodyLimitBytes: number;
@@ -21,8 +22,8 @@ export interface LanguageRoutesOptions {
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** The key that a route to a language model was called with. */
-    languageKeyId: string;
+    /** Who calls a route to a language model. */
+    languagePrincipal: Principal;
   }
 }
 
@@ -43,7 +44,7 @@ export function identifier(
 ): onRequestHookHandler {
   return (req, _reply, done) => {
     try {
-      req.languageKeyId = authenticate(req, action).keyId;
+      req.languagePrincipal = authenticate(req, action);
     } catch (error) {
       return done(error as Error);
     }
@@ -68,7 +69,8 @@ export function readBodies(scope: FastifyInstance, options: LanguageRoutesOption
   scope.addContentTypeParser('application/json', bodies.json);
   scope.addContentTypeParser('*', bodies.other);
   if (!scope.hasRequestDecorator('bodyBytes')) scope.decorateRequest('bodyBytes', 0);
-  scope.decorateRequest('languageKeyId', '');
+  // Null for the start, as Fastify wants it for what is set per request.
+  scope.decorateRequest('languagePrincipal', null as unknown as Principal);
 }
 
 /** Begins to answer a checked request, and writes the headers that are known at once. */
@@ -85,7 +87,7 @@ export function beginExchange(
     bytesIn: req.bodyBytes,
     requestId: reply.getHeader('sluice-request-id') as string,
     stickyKey: (headers['sluice-sticky-key'] as string | undefined) ?? (typeof user === 'string' ? user : undefined),
-    keyId: req.languageKeyId,
+    keyId: req.languagePrincipal.keyId,
     traceparent: headers['traceparent'] as string | undefined,
     caller: callerOf(req.raw.socket),
   });

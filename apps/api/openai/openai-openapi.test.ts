@@ -2,6 +2,7 @@ import fastify from 'fastify';
 import { expect, it } from 'vitest';
 import { openAiPaths, openAiSchemas } from './openai-openapi.js';
 import { openAiRoutes } from './openai-routes.js';
+import { somePrincipal } from '../../../test/support/principal.js';
 
 it('describes exactly the routes that there are, and only schemas that there are', async () => {
   const server = fastify({ exposeHeadRoutes: false });
@@ -16,7 +17,7 @@ it('describes exactly the routes that there are, and only schemas that there are
       },
     },
     state: { snapshot: { endpoints: new Map(), versions: new Map(), replicas: new Map() } },
-    authenticate: () => ({ keyId: '' }),
+    authenticate: () => somePrincipal(),
     isDraining: () => false,
     bodyLimitBytes: 1,
   });

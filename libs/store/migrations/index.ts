@@ -5,6 +5,7 @@ import { SecretHeaders1763900000004 } from './0004-secret-headers.js';
 import { ArtifactTrust1763900000005 } from './0005-artifact-trust.js';
 import { EndpointPolicies1763900000006 } from './0006-endpoint-policies.js';
 import { Quarantine1763900000008 } from './0008-quarantine.js';
+import { Identity1763900000009 } from './0009-identity.js';
 
 /** In order. Forward only, one concern each. */
 export const migrations = [
@@ -15,4 +16,5 @@ export const migrations = [
   ArtifactTrust1763900000005,
   EndpointPolicies1763900000006,
   Quarantine1763900000008,
+  Identity1763900000009,
 ];
