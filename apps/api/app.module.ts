@@ -1,4 +1,4 @@
-import { ApiKeys } from '#libs/access';
+import { ApiKeys, LimitOverrides, Tiers, type Limiting } from '#libs/access';
 import { Rollouts } from '#libs/control';
 import {
   Endpoints,
@@ -11,9 +11,14 @@ import {
   SigningKeys,
 } from '#libs/inference';
 import { Module, type DynamicModule } from '@nestjs/common';
+import { APP_GUARD } from '@nestjs/core';
+import { ThrottlerModule } from '@nestjs/throttler';
 import { EndpointsController } from './endpoints/endpoints.controller.js';
 import { PoliciesController } from './endpoints/policies.controller.js';
+import { limitingToken, throttlerOptions, TierThrottler } from './http/tier-throttler.js';
 import { KeysController } from './keys/keys.controller.js';
+import { LimitsController } from './limits/limits.controller.js';
+import { TiersController } from './limits/tiers.controller.js';
 import { LineageController } from './models/lineage.controller.js';
 import { ModelsController } from './models/models.controller.js';
 import { SignaturesController } from './models/signatures.controller.js';
@@ -35,6 +40,7 @@ export interface ManagementParts {
   rollouts: Rollouts;
   quarantine: QuarantineLedger;
   apiKeys: ApiKeys;
+  limiting: Limiting;
   reference: Reference;
 }
 
@@ -49,6 +55,8 @@ export interface ManagementParts {
     PoliciesController,
     RolloutsController,
     KeysController,
+    TiersController,
+    LimitsController,
     ReplicasController,
     QuarantineController,
     ReferenceController,
@@ -60,7 +68,12 @@ class AppModule {}
 export function appModule(parts: ManagementParts): DynamicModule {
   return {
     module: AppModule,
+    imports: [ThrottlerModule.forRoot(throttlerOptions(parts.limiting))],
     providers: [
+      { provide: limitingToken, useValue: parts.limiting },
+      { provide: APP_GUARD, useClass: TierThrottler },
+      { provide: Tiers, useValue: parts.limiting.tiers },
+      { provide: LimitOverrides, useValue: parts.limiting.overrides },
       { provide: ModelRegistry, useValue: parts.registry },
       { provide: ModelSignatures, useValue: parts.signatures },
       { provide: SigningKeys, useValue: parts.signingKeys },

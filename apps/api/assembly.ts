@@ -33,6 +33,7 @@ import { systemClock } from '#libs/kernel';
 import { required, type Logger, type SluiceConfig, type Telemetry } from '#libs/platform';
 import { ChangeFeed, Database, type ChangeFeedListener } from '#libs/store';
 import { setTimeout as pause } from 'node:timers/promises';
+import { assembleLimits } from './assembly-limits.js';
 import { RefusalLog } from './http/refusal-log.js';
 import type { ServerParts } from './server.js';
 
@@ -58,6 +59,7 @@ export async function assemble(
   const databaseUrl = required(config.databaseUrl, 'DATABASE_URL');
   const database = stack.use(await connect(databaseUrl, log));
   const refusals = stack.use(new RefusalLog({ database, log }));
+  const limiting = assembleLimits(config, { database, log, telemetry }, stack);
   const keyRing = stack.use(
     new KeyRing({
       database,
@@ -80,13 +82,18 @@ export async function assemble(
     isUp: (versionKey) => inference.hasReadyReplica(versionKey),
   });
   await withRetry(() => keyRing.load(), log);
+  await limiting.book.load();
   await secrets.load();
   await state.load();
   await management.registry
     .sweep()
     .catch((err: unknown) => log.warn({ err }, 'the artifact folder could not be swept'));
   const feed = stack.use(
-    new ChangeFeed(databaseUrl, `${service}-feed`, followers([keyRing, secrets, state, quarantine], log)),
+    new ChangeFeed(
+      databaseUrl,
+      `${service}-feed`,
+      followers([keyRing, limiting.book, secrets, state, quarantine], log),
+    ),
   );
   await feed.start();
   return {
@@ -95,6 +102,7 @@ export async function assemble(
     apiKeys,
     refusals,
     keyRing,
+    limiting,
     state,
     inference,
     language,

@@ -8,6 +8,7 @@ import { LogController, type FastifyBaseLogger, type FastifyInstance } from 'fas
 import { randomUUID } from 'node:crypto';
 import { appModule, type ManagementParts } from './app.module.js';
 import { parseBodies } from './http/body-parsers.js';
+import { Admissions } from './http/admissions.js';
 import { Gatekeeper } from './http/gatekeeper.js';
 import { ManagementSpan } from './http/management-span.js';
 import { ProblemFilter } from './http/problem-filter.js';
@@ -62,6 +63,7 @@ export async function createServer(parts: ServerParts, settings: ServerSettings)
   const fastify = adapter.getInstance<FastifyInstance>();
   const routes = new RouteBook();
   const gatekeeper = new Gatekeeper(parts.keyRing, parts.refusals);
+  const admissions = new Admissions(parts.limiting.limits, parts.refusals);
   routes.follow(fastify);
   const paths = new ProtocolPaths(fastify);
   gateRequests(fastify, { gatekeeper, isDraining: parts.isDraining });
@@ -81,11 +83,12 @@ export async function createServer(parts: ServerParts, settings: ServerSettings)
     bodyLimitBytes,
     bodyTimeoutSeconds,
     authenticate: (req, action) => gatekeeper.admit(req, action),
+    admissions,
   });
   const { language } = parts;
   const { streams } = settings;
   const authenticate: OpenAiRoutesOptions['authenticate'] = (req, action) => gatekeeper.admit(req, action);
-  const forLanguage = { language, authenticate, isDraining, bodyLimitBytes, bodyTimeoutSeconds, streams };
+  const forLanguage = { language, authenticate, admissions, isDraining, bodyLimitBytes, bodyTimeoutSeconds, streams };
   await fastify.register(openAiRoutes, { ...forLanguage, state, paths });
   await fastify.register(generateRoutes, forLanguage);
 

@@ -5,3 +5,4 @@ export { Pepper } from './key-secret.js';
 export { SecretSeal, type SealedText } from './secret-seal.js';
 export { permits, requirePermit, type Action } from './permit-table.js';
 export { actorOf, defaultProjectId, defaultTenantId, roles, type Principal, type Role } from './principal.js';
+export * from './limits/index.js';

@@ -67,6 +67,8 @@ export const permitTable = {
   'quarantine.read': platform(responders),
   'quarantine.lift': platform(responders),
   'metrics.read': platform([...responders, 'auditor']),
+  'limit.read': platform(watchers),
+  'limit.write': platform(['admin']),
   'key.manage': owned({ admin: 'all' }),
 } as const satisfies Record<string, Permit>;
 

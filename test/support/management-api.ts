@@ -1,4 +1,4 @@
-import { ApiKeys, KeyRing, Pepper, roles, SecretSeal, type Role } from '#libs/access';
+import { ApiKeys, KeyRing, Pepper, roles, SecretSeal, type Role, Limiting, limitStores } from '#libs/access';
 import { RolloutLedger, Rollouts } from '#libs/control';
 import {
   ArtifactStore,
@@ -21,6 +21,7 @@ import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Admissions } from '../../apps/api/http/admissions.js';
 import { Gatekeeper } from '../../apps/api/http/gatekeeper.js';
 import { RefusalLog } from '../../apps/api/http/refusal-log.js';
 import { createServer, type ServerParts, type ServerSettings } from '../../apps/api/server.js';
@@ -32,6 +33,8 @@ export interface ManagementApi extends AsyncDisposable {
   folder: string;
   refusals: RefusalLog;
   gatekeeper: Gatekeeper;
+  admissions: Admissions;
+  limiting: Limiting;
   /** `Authorization` by role. */
   as: Record<Role, { authorization: string }>;
   /** What was given to Temporal. */
@@ -43,6 +46,8 @@ export interface ManagementApi extends AsyncDisposable {
 export interface MadeParts extends Pick<ServerParts, 'registry' | 'endpoints' | 'replicaSets' | 'log'> {
   db: FreshDatabase;
 }
+
+const untold = { onLost: () => undefined, onBack: () => undefined };
 
 /** The API on a database of its own, without replicas and without Temporal. */
 export async function managementApi(
@@ -65,6 +70,9 @@ export async function managementApi(
   );
   const keyRing = new KeyRing({ database, pepper });
   await keyRing.load();
+  const stores = limitStores({ redisUrl: undefined, withoutRedis: { kind: 'refuse' }, ...untold });
+  const limiting = new Limiting({ database, stores });
+  await limiting.book.load();
   const replicaSets = new ReplicaSets(database);
   const signatures = new ModelSignatures(database, trust.bundles);
   const endpoints = new Endpoints(database, replicaSets, signatures);
@@ -100,6 +108,7 @@ export async function managementApi(
       quarantine,
       apiKeys,
       keyRing,
+      limiting,
       refusals,
       log,
       language: {
@@ -129,6 +138,8 @@ export async function managementApi(
     folder,
     refusals,
     gatekeeper: new Gatekeeper(keyRing, refusals),
+    admissions: new Admissions(limiting.limits, refusals),
+    limiting,
     workflows,
     as: Object.fromEntries(made) as ManagementApi['as'],
     drain: () => (isDraining = true),
@@ -137,6 +148,7 @@ export async function managementApi(
       await refusals[Symbol.asyncDispose]();
       await quarantine[Symbol.asyncDispose]();
       keyRing[Symbol.dispose]();
+      limiting[Symbol.dispose]();
       await db[Symbol.asyncDispose]();
       await rm(folder, { recursive: true, force: true });
     },

@@ -75,6 +75,7 @@ export async function servingApi(models: readonly string[]): Promise<ServingApi>
         state,
         loading,
         gatekeeper: api.gatekeeper,
+        admissions: api.admissions,
         settings: settingsView(log, undefined),
         isReady: () => inference.isReady,
         isDraining: () => false,

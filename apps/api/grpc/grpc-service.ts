@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import type { Principal } from '#libs/access';
 import type { EndpointLoading, InferAsk, InferenceService, InferOutcome, ServingState } from '#libs/inference';
 import { sluiceError } from '#libs/kernel';
 import type { Logger } from '#libs/platform';
@@ -9,6 +10,7 @@ import type {
   ServerUnaryCall,
   UntypedServiceImplementation,
 } from '@grpc/grpc-js';
+import type { Admissions } from '../http/admissions.js';
 import type { Gatekeeper } from '../http/gatekeeper.js';
 import type { ServerSettingsView } from '../inference/oip-settings.js';
 import { GrpcCall } from './grpc-call.js';
@@ -25,6 +27,7 @@ export interface GrpcServiceParts {
   state: Pick<ServingState, 'endpoint' | 'snapshot'>;
   loading: Pick<EndpointLoading, 'load' | 'unload'>;
   gatekeeper: Pick<Gatekeeper, 'admit'>;
+  admissions: Pick<Admissions, 'enter'>;
   settings: ServerSettingsView;
   isReady: () => boolean;
   isDraining: () => boolean;
@@ -85,8 +88,8 @@ export class GrpcService {
   ): Promise<void> {
     const call = new GrpcCall(given);
     try {
-      const { keyId } = this.parts.gatekeeper.admit(call.admitted, 'infer');
-      const outcome = await this.parts.inference.infer(askOf(given.request, call, keyId, call.requestId));
+      const principal = this.parts.gatekeeper.admit(call.admitted, 'infer');
+      const outcome = await this.admittedInfer(given.request, call, principal, call.requestId);
       call.sendHead(outcome);
       if (outcome.error === undefined) done(null, outcome.payload);
       else done(call.errorOf(outcome.error));
@@ -98,8 +101,13 @@ export class GrpcService {
   private async inferStream(stream: ServerDuplexStream<GrpcInferRequest, StreamAnswer>): Promise<void> {
     const call = new GrpcCall(stream);
     try {
-      const { keyId } = this.parts.gatekeeper.admit(call.admitted, 'infer');
-      await answerInOrder(stream, (request) => this.answerOf(request, call, keyId), call.over);
+      const principal = this.parts.gatekeeper.admit(call.admitted, 'infer');
+      const admission = await this.parts.admissions.enter(principal, call.requestId, { isOpening: true });
+      try {
+        await answerInOrder(stream, (request) => this.answerOf(request, call, principal), call.over);
+      } finally {
+        admission.release();
+      }
     } catch (failure) {
       // A client that has gone needs no status, and its half-read message is no news.
       if (!call.over.aborted) stream.emit('error', this.refusalOf(call, failure));
@@ -107,9 +115,11 @@ export class GrpcService {
   }
 
   /** On a stream a failed request is an answer like any other; only the stream's own failure ends it. */
-  private async answerOf(request: GrpcInferRequest, call: GrpcCall, keyId: string): Promise<StreamAnswer> {
+  private async answerOf(request: GrpcInferRequest, call: GrpcCall, principal: Principal): Promise<StreamAnswer> {
     const wantsFinal = request.parameters['triton_enable_empty_final_response']?.bool_param === true;
-    const { error, payload } = await this.parts.inference.infer(askOf(request, call, keyId, randomUUID()));
+    const { error, payload } = await this.admittedInfer(request, call, principal, randomUUID()).catch(
+      (failure: unknown) => ({ error: asSluiceError(failure), payload: undefined }),
+    );
     if (payload === undefined) {
       const { id, model_name, model_version } = request;
       const text = asSluiceError(error).message;
@@ -118,6 +128,22 @@ export class GrpcService {
     }
     if (wantsFinal) payload.parameters = finalResponse;
     return { infer_response: payload };
+  }
+
+  private async admittedInfer(
+    request: GrpcInferRequest,
+    call: GrpcCall,
+    principal: Principal,
+    requestId: string,
+  ): Promise<InferOutcome<GrpcInferResponse>> {
+    const entering = this.parts.admissions.enter(principal, requestId, { endpoint: request.model_name });
+    // Counted in process, it is there already.
+    const admission = entering instanceof Promise ? await entering : entering;
+    try {
+      return await this.parts.inference.infer(askOf(request, call, principal.keyId, requestId));
+    } finally {
+      admission.release();
+    }
   }
 
   private refusalOf(call: GrpcCall, failure: unknown) {

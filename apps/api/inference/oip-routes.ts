@@ -3,6 +3,7 @@ import type { EndpointLoading, InferAsk, InferenceService, InferOutcome, Serving
 import { sluiceError } from '#libs/kernel';
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest, onRequestHookHandler } from 'fastify';
 import { randomUUID } from 'node:crypto';
+import { releaseWithAnswer, sayLimits, whenAdmitted, type Admissions } from '../http/admissions.js';
 import { hasKeyInQuery } from '../http/key-in-query.js';
 import { ProtocolPaths, refuseByProtocol } from '../http/protocol-paths.js';
 import { answerCoding, compressed, type BodyCoding } from './oip-body-coding.js';
@@ -28,6 +29,7 @@ export interface OipRoutesOptions {
   paths?: ProtocolPaths | undefined;
   /** Who calls, and may they? Throws when not. */
   authenticate(req: FastifyRequest, action: OipAction): Principal;
+  admissions: Pick<Admissions, 'enter'>;
   isReady(): boolean;
   /** New inference is refused. */
   isDraining(): boolean;
@@ -79,7 +81,7 @@ function setUp(scope: FastifyInstance, options: OipRoutesOptions): void {
   modelRoutes(scope, options, reading);
   repositoryRoutes(scope, options, { reading, writing: [identify('endpoint.write'), refuseWhenDraining] });
   settingRoutes(scope, options, { reading, writing: [identify('endpoint.write')] });
-  inferRoutes(scope, options, [identify('infer'), refuseWhenDraining]);
+  inferRoutes(scope, options, [identify('infer'), refuseWhenDraining, admitter(options)]);
 }
 
 function healthRoutes(scope: FastifyInstance, { isReady }: OipRoutesOptions): void {
@@ -161,6 +163,26 @@ const nameRequest: onRequestHookHandler = (req, reply, done) => {
   if (hasKeyInQuery(req.url)) return done(sluiceError('SLU_ACCESS_KEY_IN_QUERY'));
   return done();
 };
+
+/** Before the body is read: what is refused by its caller's limits costs no more than its head. */
+function admitter({ admissions }: OipRoutesOptions): onRequestHookHandler {
+  return (req, reply, done) => {
+    const { model: endpoint } = req.params as ModelRoute['Params'];
+    const requestId = reply.getHeader('sluice-request-id') as string;
+    whenAdmitted(
+      () => admissions.enter(req.oipPrincipal, requestId, { endpoint }),
+      (admission) => {
+        sayLimits(reply, admission);
+        releaseWithAnswer(reply, admission);
+        done();
+      },
+      (failure) => {
+        sayLimits(reply, failure);
+        done(failure as FastifyError);
+      },
+    );
+  };
+}
 
 function identifier({ authenticate }: OipRoutesOptions, action: OipAction): onRequestHookHandler {
   return (req, _reply, done) => {

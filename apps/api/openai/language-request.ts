@@ -1,19 +1,22 @@
-import type { Principal } from '#libs/access';
-import type { LanguageExchange, LanguageService } from '#libs/inference';
+import type { Admission, Principal } from '#libs/access';
+import type { LanguageEnd, LanguageExchange, LanguageService } from '#libs/inference';
 import { sluiceError } from '#libs/kernel';
 import type { FastifyInstance, FastifyReply, FastifyRequest, onRequestHookHandler } from 'fastify';
 import { randomUUID } from 'node:crypto';
+import { sayLimits, whenAdmitted, type Admissions } from '../http/admissions.js';
 import { hasKeyInQuery } from '../http/key-in-query.js';
 import { BodyReader } from '../inference/oip-body.js';
 import { callerOf } from '../inference/oip-caller.js';
 import { isObject, refusal, type JsonObject } from './field-rules.js';
 import type { CheckedAsk } from './openai-request.js';
+import { estimatedTokens } from './token-estimate.js';
 
 /** What the routes to language models need of the API, whatever protocol they speak. */
 export interface LanguageRoutesOptions {
   language: Pick<LanguageService, 'begin'>;
   /** Who calls, and may they? Throws when not. */
   authenticate(req: FastifyRequest, action: 'infer' | 'model.metadata'): Principal;
+  admissions: Pick<Admissions, 'enter'>;
   /** New inference is refused. */
   isDraining(): boolean;
   bodyLimitBytes: number;
@@ -73,12 +76,43 @@ export function readBodies(scope: FastifyInstance, options: LanguageRoutesOption
   scope.decorateRequest('languagePrincipal', null as unknown as Principal);
 }
 
-/** Begins to answer a checked request, and writes the headers that are known at once. */
+/** Goes on with a checked request once its caller's limits let it in. Its slots are held until the exchange has ended. */
+export function admitLanguage(
+  { admissions }: LanguageRoutesOptions,
+  req: FastifyRequest,
+  reply: FastifyReply,
+  checked: CheckedAsk,
+  { isOpenAi, admitted, refused }: AdmittedLanguage,
+): void {
+  const { endpoint, isStream } = checked;
+  const requestId = reply.getHeader('sluice-request-id') as string;
+  whenAdmitted(
+    () => admissions.enter(req.languagePrincipal, requestId, { endpoint, isStream, tokens: estimatedTokens(checked) }),
+    (admission) => {
+      sayLimits(reply, admission, isOpenAi);
+      admitted(admission);
+    },
+    (failure) => {
+      sayLimits(reply, failure, isOpenAi);
+      refused(failure);
+    },
+  );
+}
+
+export interface AdmittedLanguage {
+  /** The protocol's callers know limits by OpenAI's headers as well. */
+  isOpenAi: boolean;
+  admitted(admission: Admission): void;
+  refused(failure: unknown): void;
+}
+
+/** Begins to answer an admitted request, and writes the headers that are known at once. */
 export function beginExchange(
   language: LanguageRoutesOptions['language'],
   req: FastifyRequest,
   reply: FastifyReply,
   checked: CheckedAsk,
+  admission: Admission,
 ): LanguageExchange {
   const { headers } = req;
   const user = checked.body['user'];
@@ -90,6 +124,7 @@ export function beginExchange(
     keyId: req.languagePrincipal.keyId,
     traceparent: headers['traceparent'] as string | undefined,
     caller: callerOf(req.raw.socket),
+    onEnded: (end) => settle(admission, end),
   });
   const { traceparent, version, arm } = exchange;
   reply.header('traceparent', traceparent);
@@ -112,4 +147,11 @@ export function madeOf<T>(answer: Buffer, endpoint: string, make: (answer: Buffe
 export function bodyOf({ body }: FastifyRequest): JsonObject {
   if (isObject(body) && Object.getPrototypeOf(body) === Object.prototype) return body;
   throw refusal('body', 'must be a JSON object');
+}
+
+/** What failed before it had said anything used nothing; what was cut off later used what nobody can tell any more. */
+function settle(admission: Admission, { usage, error, hasAnswered }: LanguageEnd): void {
+  if (error !== undefined && !hasAnswered) admission.spentTokens(0);
+  else admission.spentUsage(usage);
+  admission.release();
 }

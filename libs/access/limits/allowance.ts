@@ -22,7 +22,11 @@ const mostCount = 1_000_000_000_000;
 const mostSlots = 1_000_000;
 
 const rateSchema = z.strictObject({
-  perSecond: z.number().positive().max(mostPerSecond).describe('requests per second over time; 0.5 is one in two seconds'),
+  perSecond: z
+    .number()
+    .positive()
+    .max(mostPerSecond)
+    .describe('requests per second over time; 0.5 is one in two seconds'),
   burst: z.int().min(1).max(mostPerSecond).describe('requests that may come at once after a rest'),
 });
 const count = z.int().min(0).max(mostCount);

@@ -59,7 +59,13 @@ export function limitsOf(scope: BucketScope, subject: string, allowance: Allowan
   const { requestsPerSecond: rate, tokensPerMinute } = allowance;
   add('requests-per-second', 'rate', 'requests', rate?.burst, secondsToMs(1) / (rate?.perSecond ?? 1));
   add('requests-per-day', 'day', 'requests', allowance.requestsPerDay);
-  add('tokens-per-minute', 'rate', 'tokens', tokensPerMinute, secondsToMs(minutes(1)) / Math.max(1, tokensPerMinute ?? 1));
+  add(
+    'tokens-per-minute',
+    'rate',
+    'tokens',
+    tokensPerMinute,
+    secondsToMs(minutes(1)) / Math.max(1, tokensPerMinute ?? 1),
+  );
   add('tokens-per-day', 'day', 'tokens', allowance.tokensPerDay);
   add('concurrent-requests', 'slots', 'requests', allowance.concurrentRequests);
   add('concurrent-streams', 'slots', 'streams', allowance.concurrentStreams);

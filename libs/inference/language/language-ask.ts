@@ -1,5 +1,6 @@
-import { sluiceError } from '#libs/kernel';
+import { sluiceError, type SluiceError } from '#libs/kernel';
 import type { CallerPresence } from '../batching/batcher-caller.js';
+import type { TokenUsage } from './language-answer.js';
 import type { LanguagePath } from '../ports/language-replica.js';
 
 /** One request to a language model, checked by its protocol. */
@@ -23,6 +24,16 @@ export interface LanguageAsk {
   keyId?: string | undefined;
   traceparent?: string | undefined;
   caller?: CallerPresence | undefined;
+  /** Called once, when the exchange has ended in whatever way. */
+  onEnded?: ((end: LanguageEnd) => void) | undefined;
+}
+
+/** What whoever asked has to know of the end. */
+export interface LanguageEnd {
+  error: SluiceError | undefined;
+  usage: TokenUsage;
+  /** Something of the answer was made, so that it used something. */
+  hasAnswered: boolean;
 }
 
 /** `model` stands first, where a replica finds it at once to put its own name there. */

@@ -277,6 +277,7 @@ export class LanguageExchange implements Abandonable {
     const { queueMs, bytesOut, firstTokenMs } = this;
     const usage = this.usage ?? { promptTokens: undefined, completionTokens: undefined };
     this.surroundings.ended(this, { error, queueMs, bytesOut, usage, firstTokenMs });
+    this.ask.onEnded?.({ error, usage, hasAnswered: firstTokenMs !== undefined || this.usage !== undefined });
   }
 
   private upstream(problem: string): SluiceError {

@@ -6,6 +6,7 @@ import { ArtifactTrust1763900000005 } from './0005-artifact-trust.js';
 import { EndpointPolicies1763900000006 } from './0006-endpoint-policies.js';
 import { Quarantine1763900000008 } from './0008-quarantine.js';
 import { Identity1763900000009 } from './0009-identity.js';
+import { Limits1763900000010 } from './0010-limits.js';
 
 /** In order. Forward only, one concern each. */
 export const migrations = [
@@ -17,4 +18,5 @@ export const migrations = [
   EndpointPolicies1763900000006,
   Quarantine1763900000008,
   Identity1763900000009,
+  Limits1763900000010,
 ];
