@@ -9,7 +9,7 @@ export const openAdmissions = new Admissions(
     book: {
       revision: 0,
       tier: () => ({ key: {}, project: {}, tenant: {}, management: { perSecond: 1, burst: 1 } }),
-      allowance: (_scope, _subject, tier = {}) => tier,
+      allowance: (_scope, _subject, tier) => tier ?? {},
       hasOverride: () => false,
     },
   }),

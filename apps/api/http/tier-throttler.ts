@@ -78,7 +78,7 @@ export class TierThrottler extends ThrottlerGuard {
 }
 
 const principalOf = (context: ExecutionContext): Principal | undefined =>
-  context.switchToHttp().getRequest<FastifyRequest>().principal as Principal | undefined;
+  context.switchToHttp().getRequest<FastifyRequest>().principal;
 
 function rateOf(book: LimitBook, tier: string): { perSecond: number; burst: number } {
   const found = book.tier(tier);

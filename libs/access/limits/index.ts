@@ -1,7 +1,6 @@
 export { Admission, type AdmissionPart, type Used } from './admission.js';
 export {
   allowanceSchema,
-  limitNames,
   limitScopes,
   tierLimitsSchema,
   type Allowance,
@@ -13,7 +12,6 @@ export { LimitBook } from './limit-book.js';
 export { LimitMetrics } from './limit-metrics.js';
 export { LimitOverrides, type LimitOverrideView } from './limit-overrides.js';
 export { limitStores, type LimitStores } from './limit-stores.js';
-export { LimitThrottlerStorage } from './limit-throttler-storage.js';
 export { Limiting } from './limiting.js';
 export { isLimitRefusal, Limits, type LimitAsk, type LimitedCaller } from './limits.js';
 export { Tiers, type LimitChange, type TierView } from './tiers.js';
