@@ -1,4 +1,4 @@
-import { ApiKeys, LimitOverrides, Tiers, type Limiting } from '#libs/access';
+import { ApiKeys, Directory, LimitOverrides, Tiers, type Limiting } from '#libs/access';
 import { Rollouts } from '#libs/control';
 import {
   Endpoints,
@@ -16,6 +16,10 @@ import { ThrottlerModule } from '@nestjs/throttler';
 import { EndpointsController } from './endpoints/endpoints.controller.js';
 import { PoliciesController } from './endpoints/policies.controller.js';
 import { limitingToken, throttlerOptions, TierThrottler } from './http/tier-throttler.js';
+import { PeopleController } from './identity/people.controller.js';
+import { ProjectsController } from './identity/projects.controller.js';
+import { ServiceAccountsController } from './identity/service-accounts.controller.js';
+import { TenantsController } from './identity/tenants.controller.js';
 import { KeysController } from './keys/keys.controller.js';
 import { LimitsController } from './limits/limits.controller.js';
 import { TiersController } from './limits/tiers.controller.js';
@@ -41,6 +45,7 @@ export interface ManagementParts {
   quarantine: QuarantineLedger;
   apiKeys: ApiKeys;
   limiting: Limiting;
+  directory: Directory;
   reference: Reference;
 }
 
@@ -57,6 +62,10 @@ export interface ManagementParts {
     KeysController,
     TiersController,
     LimitsController,
+    TenantsController,
+    ProjectsController,
+    PeopleController,
+    ServiceAccountsController,
     ReplicasController,
     QuarantineController,
     ReferenceController,
@@ -83,6 +92,7 @@ export function appModule(parts: ManagementParts): DynamicModule {
       { provide: SecretHeaders, useValue: parts.secretHeaders },
       { provide: Rollouts, useValue: parts.rollouts },
       { provide: QuarantineLedger, useValue: parts.quarantine },
+      { provide: Directory, useValue: parts.directory },
       { provide: ApiKeys, useValue: parts.apiKeys },
       { provide: Reference, useValue: parts.reference },
     ],

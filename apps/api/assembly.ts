@@ -1,4 +1,4 @@
-import { ApiKeys, KeyRing, Pepper, SecretSeal } from '#libs/access';
+import { SecretSeal } from '#libs/access';
 import { RolloutLedger, Rollouts, RolloutWorkflows, TemporalLink } from '#libs/control';
 import {
   ArtifactSources,
@@ -34,11 +34,11 @@ import { required, type Logger, type SluiceConfig, type Telemetry } from '#libs/
 import { ChangeFeed, Database, type ChangeFeedListener } from '#libs/store';
 import { setTimeout as pause } from 'node:timers/promises';
 import { assembleLimits } from './assembly-limits.js';
+import { assembleIdentity } from './assembly-identity.js';
 import { RefusalLog } from './http/refusal-log.js';
 import type { ServerParts } from './server.js';
 
-export interface Assembly extends Omit<ServerParts, 'isReady' | 'isDraining' | 'keyRing' | 'inference' | 'language'> {
-  keyRing: KeyRing;
+export interface Assembly extends Omit<ServerParts, 'isReady' | 'isDraining' | 'inference' | 'language'> {
   inference: InferenceService;
   language: LanguageService;
 }
@@ -54,20 +54,13 @@ export async function assemble(
   stack: AsyncDisposableStack,
 ): Promise<Assembly> {
   const masterKey = required(config.masterKey, 'SLUICE_MASTER_KEY');
-  const pepper = new Pepper(masterKey);
   const seal = new SecretSeal(masterKey);
   const databaseUrl = required(config.databaseUrl, 'DATABASE_URL');
   const database = stack.use(await connect(databaseUrl, log));
   const refusals = stack.use(new RefusalLog({ database, log }));
   const limiting = assembleLimits(config, { database, log, telemetry }, stack);
-  const keyRing = stack.use(
-    new KeyRing({
-      database,
-      pepper,
-      onProblem: (err) => log.warn({ err }, 'API keys cannot be read; those known stay good for now'),
-    }),
-  );
-  const apiKeys = new ApiKeys({ database, pepper, afterChange: (id) => keyRing.refresh(id) });
+  const identity = assembleIdentity(config, database, log, stack);
+  const { keyRing } = identity;
   const management = await manage(config, database, stack);
   const state = stack.use(new ServingState({ database, log }));
   const quarantine = stack.use(new QuarantineLedger({ database, log }));
@@ -99,9 +92,8 @@ export async function assemble(
   return {
     ...management,
     secretHeaders: new SecretHeaders(database, seal),
-    apiKeys,
+    ...identity,
     refusals,
-    keyRing,
     limiting,
     state,
     inference,
@@ -185,7 +177,7 @@ async function serve(
       tracer,
     }),
   );
-  const metrics = new LanguageMetrics(telemetry.meter);
+  const metrics = new LanguageMetrics(telemetry.meter, telemetry.histograms);
   const language = stack.use(new LanguageService({ inference, recorder, log, tracer, metrics }));
   registerInferenceMetrics(telemetry.meter, { service: inference, counters, recorder, spool, state });
   return { inference, language };

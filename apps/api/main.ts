@@ -61,7 +61,7 @@ const grpc = await GrpcServer.start(
     loading: parts.loading,
     settings: settingsView(log, traceSampling),
     isDraining: () => isDraining,
-    gatekeeper: new Gatekeeper(parts.keyRing, parts.refusals),
+    gatekeeper: new Gatekeeper(parts.identities, parts.refusals, parts.addresses),
     admissions: new Admissions(parts.limiting.limits, parts.refusals),
     isReady,
     log,

@@ -269,7 +269,7 @@ describe('keys over HTTP', () => {
     });
     expect([made.statusCode, made.headers['cache-control']]).toEqual([201, 'no-store']);
     const { id, key } = made.json<{ id: string; key: string }>();
-    expect(key).toMatch(/^slu_[A-Za-z0-9_-]{43}$/);
+    expect(key).toMatch(/^slu_[A-Za-z0-9]{49}$/);
     const list = await api.app.inject({ url: '/api/keys', headers });
     expect(list.body).not.toContain(key.slice(10));
     expect(list.json<{ keys: { id: string }[] }>().keys.map((each) => each.id)).toContain(id);
@@ -282,6 +282,11 @@ describe('keys over HTTP', () => {
   it.each([
     [{ name: '', role: 'caller' }, 'name'],
     [{ name: 'x', role: 'root' }, 'role'],
+    [{ name: 'x', roles: ['caller', 'root'] }, 'roles[1]'],
+    [{ name: 'x', roles: ['caller', 'caller'] }, 'roles'],
+    [{ name: 'x' }, 'roles'],
+    [{ name: 'x', role: 'caller', networks: ['10.0.0.0/99'] }, 'networks[0]'],
+    [{ name: 'x', role: 'admin', endpoints: ['tone'] }, 'endpoints'],
     [{ name: 'x', role: 'caller', expiresAt: '2001-01-01T00:00:00Z' }, 'expiresAt'],
     [{ name: 'x', role: 'caller', expiresAt: 'tomorrow' }, 'expiresAt'],
   ])('are refused by the field that is wrong: %j', async (payload, field) => {

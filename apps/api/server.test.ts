@@ -12,7 +12,7 @@ afterAll(() => api[Symbol.asyncDispose]());
 const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 
 interface Documented {
-  method: 'GET' | 'POST' | 'PUT' | 'DELETE';
+  method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   url: string;
   permit: Action;
 }
@@ -49,23 +49,38 @@ describe('every route', () => {
       'GET /api/models/nobody/versions/nobody/lineage',
       'GET /api/models/nobody/versions/nobody/secret-headers',
       'GET /api/models/nobody/versions/nobody/signatures',
+      'GET /api/people',
+      'GET /api/people/nobody',
+      'GET /api/projects',
+      'GET /api/projects/nobody',
       'GET /api/quarantine',
       'GET /api/replicas',
       'GET /api/rollouts',
       'GET /api/rollouts/nobody',
+      'GET /api/service-accounts',
+      'GET /api/service-accounts/nobody',
       'GET /api/signing-keys',
+      'GET /api/tenants',
+      'GET /api/tenants/nobody',
       'GET /docs',
       'GET /docs/nobody',
       'GET /docs/start.js',
       'GET /metrics',
       'GET /openapi.json',
+      'PATCH /api/people/nobody',
+      'PATCH /api/projects/nobody',
+      'PATCH /api/service-accounts/nobody',
+      'PATCH /api/tenants/nobody',
       'POST /api/endpoints',
       'POST /api/endpoints/nobody/policy/overrides',
       'POST /api/endpoints/nobody/rollback',
       'POST /api/keys',
+      'POST /api/keys/nobody/rotate',
       'POST /api/models',
       'POST /api/models/nobody/versions/nobody/archive',
       'POST /api/models/nobody/versions/nobody/signatures',
+      'POST /api/people',
+      'POST /api/projects',
       'POST /api/replicas/nobody/drain',
       'POST /api/rollouts',
       'POST /api/rollouts/nobody/abort',
@@ -73,9 +88,11 @@ describe('every route', () => {
       'POST /api/rollouts/nobody/pause',
       'POST /api/rollouts/nobody/promote',
       'POST /api/rollouts/nobody/resume',
+      'POST /api/service-accounts',
       'POST /api/signing-keys',
       'POST /api/signing-keys/nobody/retire',
       'POST /api/signing-keys/nobody/revoke',
+      'POST /api/tenants',
       'PUT /api/endpoints/nobody/policy',
       'PUT /api/models/nobody/versions/nobody/secret-headers',
     ]);

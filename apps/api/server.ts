@@ -1,4 +1,4 @@
-import type { KeyRing } from '#libs/access';
+import type { ClientAddresses } from '#libs/access';
 import { hours, minutes, secondsToMs } from '#libs/kernel';
 import type { Logger } from '#libs/platform';
 import { NestFactory } from '@nestjs/core';
@@ -9,7 +9,7 @@ import { randomUUID } from 'node:crypto';
 import { appModule, type ManagementParts } from './app.module.js';
 import { parseBodies } from './http/body-parsers.js';
 import { Admissions } from './http/admissions.js';
-import { Gatekeeper } from './http/gatekeeper.js';
+import { Gatekeeper, type Authenticator } from './http/gatekeeper.js';
 import { ManagementSpan } from './http/management-span.js';
 import { ProblemFilter } from './http/problem-filter.js';
 import type { RefusalLog } from './http/refusal-log.js';
@@ -29,7 +29,8 @@ import { openAiRoutes, type OpenAiRoutesOptions } from './openai/openai-routes.j
 import { openApiDocument } from './reference/openapi.js';
 
 export interface ServerParts extends Omit<ManagementParts, 'reference'> {
-  keyRing: Pick<KeyRing, 'authenticate'>;
+  identities: Authenticator;
+  addresses?: ClientAddresses | undefined;
   refusals: Pick<RefusalLog, 'note'>;
   inference: OipRoutesOptions['inference'];
   language: OpenAiRoutesOptions['language'];
@@ -62,7 +63,7 @@ export async function createServer(parts: ServerParts, settings: ServerSettings)
   const adapter = httpAdapter(parts.log, settings.bodyLimitBytes);
   const fastify = adapter.getInstance<FastifyInstance>();
   const routes = new RouteBook();
-  const gatekeeper = new Gatekeeper(parts.keyRing, parts.refusals);
+  const gatekeeper = new Gatekeeper(parts.identities, parts.refusals, parts.addresses);
   const admissions = new Admissions(parts.limiting.limits, parts.refusals);
   routes.follow(fastify);
   const paths = new ProtocolPaths(fastify);

@@ -66,12 +66,21 @@ it('lists keys without key or digest', async () => {
     expect(Object.keys(view).sort()).toEqual([
       'createdAt',
       'createdBy',
+      'endpoints',
       'expiresAt',
       'id',
+      'lastUsedAt',
       'name',
+      'networks',
+      'personId',
       'prefix',
+      'projectId',
+      'replaces',
       'revokedAt',
       'roles',
+      'serviceAccountId',
+      'tenantId',
+      'tier',
     ]);
   }
 });

@@ -1,29 +1,34 @@
 import { randomUUID } from 'node:crypto';
 import { appendAudit } from '#libs/audit';
-import { sluiceError, systemClock, type Clock } from '#libs/kernel';
+import { addSeconds, sluiceError, systemClock, type Clock } from '#libs/kernel';
 import { ApiKeyEntity, type Database, type Tx } from '#libs/store';
+import { keyView, selectKeyViews, type ApiKeyView } from './api-key-view.js';
+import { isUuid, type ChangedBy } from './directory/directory.js';
+import { keyOwnerIn, type KeyOwner, type OwnerWish } from './directory/key-owner.js';
+import { plainNetworksIn } from './key-networks.js';
 import { newKey, prefixOf, type Pepper } from './key-secret.js';
-import { defaultProjectId, defaultTenantId, type Role } from './principal.js';
+import { refuseRotation } from './key-rotation.js';
+import { actorOf, defaultProjectId, defaultTenantId, type Principal, type Role } from './principal.js';
+import { isWithin, requireReach, whereWithin, type Reach } from './reach.js';
 
-/** A key as people may see it: never the key itself, nor its digest. */
-export interface ApiKeyView {
-  id: string;
-  prefix: string;
-  name: string;
-  roles: readonly Role[];
-  createdAt: Date;
-  createdBy: string;
-  expiresAt: Date | null;
-  revokedAt: Date | null;
+export interface KeyBounds {
+  expiresAt?: Date | undefined;
+  /** Left out: that of the tenant. */
+  tier?: string | undefined;
+  /** The only endpoints that the key may know of. */
+  endpoints?: readonly string[] | undefined;
+  /** The only networks that it may be used from. */
+  networks?: readonly string[] | undefined;
 }
 
-export interface NewApiKey {
+export interface NewApiKey extends KeyBounds, ChangedBy {
   name: string;
   roles: readonly Role[];
-  actor: string;
-  tenantId?: string | undefined;
-  projectId?: string | undefined;
-  expiresAt?: Date | undefined;
+}
+
+export interface KeyRotation {
+  /** For how long the earlier key stays good beside the new one. */
+  overlapSeconds: number;
   requestId?: string | undefined;
 }
 
@@ -35,6 +40,13 @@ export interface ApiKeysSettings {
   afterChange?: (id: string) => Promise<void>;
 }
 
+const platformOwner: KeyOwner = {
+  tenantId: defaultTenantId,
+  projectId: defaultProjectId,
+  personId: null,
+  serviceAccountId: null,
+};
+
 /** The keys as stored. Each change and its audit row commit together. */
 export class ApiKeys {
   private readonly clock: Clock;
@@ -43,86 +55,133 @@ export class ApiKeys {
     this.clock = settings.clock ?? systemClock;
   }
 
-  /** @returns the key itself, for the only time. */
+  /** A key of the platform itself. @returns the key, for the only time. */
   async create(wish: NewApiKey): Promise<ApiKeyView & { key: string }> {
-    const made = await this.settings.database.run((tx) => this.createIn(tx, wish));
+    return this.run((tx) => this.createIn(tx, wish));
+  }
+
+  /** A key for an owner within the caller's reach. @throws SLU_REQUEST_INVALID, SLU_ACCESS_FORBIDDEN */
+  async createFor(principal: Principal, wish: NewApiKey, owner: OwnerWish): Promise<ApiKeyView & { key: string }> {
+    const reach = requireReach(principal, 'key.write');
+    // Tiers are what tenants pay for.
+    if (wish.tier !== undefined && reach.scope !== 'all')
+      throw sluiceError('SLU_REQUEST_INVALID', { field: 'tier', problem: 'is that of the tenant: leave it out' });
+    return this.run(async (tx) => this.createIn(tx, wish, await keyOwnerIn(tx, reach, principal.tenantId, owner)));
+  }
+
+  async createIn(tx: Tx, wish: NewApiKey, owner = platformOwner): Promise<ApiKeyView & { key: string }> {
+    return this.insertIn(tx, wish, owner, null);
+  }
+
+  /** Makes a key that is as the earlier one, which ends after the overlap. @throws SLU_ACCESS_KEY_UNKNOWN, SLU_ACCESS_KEY_ENDED */
+  async rotate(principal: Principal, id: string, rotation: KeyRotation): Promise<ApiKeyView & { key: string }> {
+    const made = await this.run(async (tx) => {
+      const row = await lockedIn(tx, requireReach(principal, 'key.rotate'), id);
+      await refuseRotation(tx, principal, row, this.clock.now());
+      const by = { actor: actorOf(principal), requestId: rotation.requestId };
+      const end = addSeconds(this.clock.now(), rotation.overlapSeconds);
+      const { name, roles, tier, endpoints, networks, expiresAt } = row;
+      const bounds = { tier, endpoints, networks, expiresAt };
+      const created = await this.insertIn(
+        tx,
+        { name, roles: roles as Role[], ...withoutNulls(bounds), ...by },
+        row,
+        row.id,
+      );
+      const ends = row.expiresAt !== null && row.expiresAt < end ? row.expiresAt : end;
+      await tx.update(
+        ApiKeyEntity,
+        { id: row.id },
+        rotation.overlapSeconds === 0 ? { revokedAt: this.clock.now() } : { expiresAt: ends },
+      );
+      const detail = { replacedBy: created.id, overlapSeconds: rotation.overlapSeconds };
+      await note(tx, 'key.rotate', row.id, by, detail);
+      return created;
+    });
+    await this.settings.afterChange?.(id);
+    return made;
+  }
+
+  /** Ends a key for good; a second revocation changes nothing. @throws SLU_ACCESS_KEY_UNKNOWN */
+  async revoke(id: string, actor: string, requestId?: string, reach: Reach = { scope: 'all' }): Promise<ApiKeyView> {
+    const ended = await this.settings.database.run(async (tx) => {
+      const row = await lockedIn(tx, reach, id);
+      if (row.revokedAt !== null) return keyView(row);
+      row.revokedAt = this.clock.now();
+      await tx.update(ApiKeyEntity, { id }, { revokedAt: row.revokedAt });
+      await note(tx, 'key.revoke', id, { actor, requestId }, {});
+      return keyView(row);
+    });
+    await this.settings.afterChange?.(id);
+    return ended;
+  }
+
+  /** The keys within reach, the newest first. */
+  async list(reach: Reach = { scope: 'all' }): Promise<ApiKeyView[]> {
+    const parameters: unknown[] = [];
+    const columns = { tenantId: 'tenant_id', projectId: 'project_id', personId: 'person_id', keyId: 'id' };
+    const where = whereWithin(reach, columns, parameters);
+    return this.settings.database.query(`${selectKeyViews} WHERE ${where} ORDER BY created_at DESC, id`, parameters);
+  }
+
+  private async run<View extends { id: string }>(work: (tx: Tx) => Promise<View>): Promise<View> {
+    const made = await this.settings.database.run(work);
     await this.settings.afterChange?.(made.id);
     return made;
   }
 
-  async createIn(tx: Tx, wish: NewApiKey): Promise<ApiKeyView & { key: string }> {
+  private async insertIn(
+    tx: Tx,
+    wish: NewApiKey,
+    { tenantId, projectId, personId, serviceAccountId }: KeyOwner,
+    replaces: string | null,
+  ): Promise<ApiKeyView & { key: string }> {
     const key = newKey();
     const row = tx.create(ApiKeyEntity, {
       id: randomUUID(),
       prefix: prefixOf(key),
       name: wish.name,
       roles: [...wish.roles],
-      tenantId: wish.tenantId ?? defaultTenantId,
-      projectId: wish.projectId ?? defaultProjectId,
-      personId: null,
-      serviceAccountId: null,
-      tier: null,
-      endpoints: null,
-      networks: null,
-      lastUsedAt: null,
-      replaces: null,
+      ...{ tenantId, projectId, personId, serviceAccountId, replaces },
+      tier: wish.tier ?? null,
+      endpoints: wish.endpoints === undefined ? null : [...wish.endpoints],
+      networks: wish.networks === undefined ? null : await plainNetworksIn(tx, wish.networks),
       digest: this.settings.pepper.digestOf(key),
       createdAt: this.clock.now(),
       createdBy: wish.actor,
       expiresAt: wish.expiresAt ?? null,
       revokedAt: null,
+      lastUsedAt: null,
     });
     await tx.insert(ApiKeyEntity, row);
-    await appendAudit(tx, {
-      actor: wish.actor,
-      action: 'key.create',
-      resource: `key:${row.id}`,
-      outcome: 'done',
-      ...(wish.requestId === undefined ? {} : { requestId: wish.requestId }),
-      detail: { roles: wish.roles.join(' '), name: wish.name, expiresAt: wish.expiresAt?.toISOString() ?? null },
-    });
-    return { ...viewOf(row), key };
-  }
-
-  /** Ends a key for good; a second revocation changes nothing. @throws SLU_ACCESS_KEY_UNKNOWN */
-  async revoke(id: string, actor: string, requestId?: string): Promise<ApiKeyView> {
-    const ended = await this.settings.database.run(async (tx) => {
-      const row = await tx.findOne(ApiKeyEntity, { where: { id }, lock: { mode: 'pessimistic_write' } });
-      if (row === null) throw sluiceError('SLU_ACCESS_KEY_UNKNOWN', { id });
-      if (row.revokedAt !== null) return viewOf(row);
-      row.revokedAt = this.clock.now();
-      await tx.update(ApiKeyEntity, { id }, { revokedAt: row.revokedAt });
-      await appendAudit(tx, {
-        actor,
-        action: 'key.revoke',
-        resource: `key:${id}`,
-        outcome: 'done',
-        ...(requestId === undefined ? {} : { requestId }),
-      });
-      return viewOf(row);
-    });
-    await this.settings.afterChange?.(id);
-    return ended;
-  }
-
-  /** All keys, the newest first. */
-  async list(): Promise<ApiKeyView[]> {
-    const rows = await this.settings.database.read((tx) =>
-      tx.find(ApiKeyEntity, { order: { createdAt: 'DESC', id: 'ASC' } }),
-    );
-    return rows.map(viewOf);
+    const { name, expiresAt } = wish;
+    const roles = wish.roles.join(' ');
+    const detail = { roles, name, tenantId, projectId, personId, expiresAt: expiresAt?.toISOString() ?? null };
+    await note(tx, 'key.create', row.id, wish, detail);
+    return { ...keyView(row), key };
   }
 }
 
-function viewOf(row: ApiKeyEntity): ApiKeyView {
-  return {
-    id: row.id,
-    prefix: row.prefix,
-    name: row.name,
-    roles: row.roles as Role[],
-    createdAt: row.createdAt,
-    createdBy: row.createdBy,
-    expiresAt: row.expiresAt,
-    revokedAt: row.revokedAt,
-  };
+async function lockedIn(tx: Tx, reach: Reach, id: string): Promise<ApiKeyEntity> {
+  const row = isUuid(id)
+    ? await tx.findOne(ApiKeyEntity, { where: { id }, lock: { mode: 'pessimistic_write' } })
+    : null;
+  if (row === null || !isWithin(reach, { ...row, keyId: row.id }))
+    throw sluiceError('SLU_ACCESS_KEY_UNKNOWN', { id: id.slice(0, 40) });
+  return row;
 }
+
+async function note(
+  tx: Tx,
+  action: string,
+  id: string,
+  { actor, requestId }: ChangedBy,
+  detail: Record<string, string | number | null>,
+): Promise<void> {
+  const request = requestId === undefined ? {} : { requestId };
+  await appendAudit(tx, { actor, action, resource: `key:${id}`, outcome: 'done', ...request, detail });
+}
+
+type WithoutNulls<T> = { [Member in keyof T]?: Exclude<T[Member], null> };
+const withoutNulls = <T extends object>(members: T): WithoutNulls<T> =>
+  Object.fromEntries(Object.entries(members).filter(([, value]) => value !== null)) as WithoutNulls<T>;

@@ -1,4 +1,4 @@
-import { BlockList } from 'node:net';
+import { networkList } from './client-address.js';
 import { isRole, type Principal } from './principal.js';
 
 /** A live key in memory. */
@@ -7,6 +7,8 @@ export interface HeldKey {
   readonly digest: string;
   readonly expiresAtMs: number | undefined;
   isRevoked: boolean;
+  /** Since the last time that uses were written down. */
+  isUsed: boolean;
 }
 
 export interface KeyRow {
@@ -52,21 +54,13 @@ export function heldKeyOf(row: KeyRow): HeldKey | undefined {
     tier,
     ...(row.person_id !== null && { personId: row.person_id }),
     ...(row.endpoints !== null && { endpoints: new Set(row.endpoints) }),
-    ...(row.networks !== null && { networks: networksOf(row.networks) }),
+    ...(row.networks !== null && { networks: networkList(row.networks) }),
   };
   return {
     principal: Object.freeze(principal),
     digest: row.digest.toString('base64'),
     expiresAtMs: row.expires_at?.getTime(),
     isRevoked: false,
+    isUsed: false,
   };
-}
-
-function networksOf(networks: readonly string[]): BlockList {
-  const list = new BlockList();
-  for (const network of networks) {
-    const [address = '', length = ''] = network.split('/');
-    list.addSubnet(address, Number(length), address.includes(':') ? 'ipv6' : 'ipv4');
-  }
-  return list;
 }

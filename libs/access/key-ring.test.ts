@@ -6,6 +6,7 @@ import { freshDatabase } from '../../test/support/database.js';
 import { ApiKeys } from './api-keys.js';
 import { KeyRing } from './key-ring.js';
 import type { KeyRow } from './held-key.js';
+import { KeyUses } from './key-uses.js';
 import { newKey, Pepper } from './key-secret.js';
 import { defaultProjectId, defaultTenantId } from './principal.js';
 
@@ -239,5 +240,29 @@ describe('keys in PostgreSQL', () => {
       timeout: 5_000,
     });
     expect(performance.now() - from).toBeLessThan(200);
+  });
+
+  it('are written down as used in one statement for all, which changes nothing in the ring', async () => {
+    await using db = await freshDatabase();
+    using ring = new KeyRing({ database: db.database, pepper });
+    const keys = new ApiKeys({ database: db.database, pepper, afterChange: (id) => ring.refresh(id) });
+    await ring.load();
+    const made = await Promise.all(
+      ['a', 'b', 'c'].map((name) => keys.create({ name, roles: ['caller'], actor: 'system' })),
+    );
+    await using uses = new KeyUses({ database: db.database, keyRing: ring });
+    await using feed = new ChangeFeed(db.url, 'test', ring);
+    await feed.start();
+    await ring.settled();
+    for (const { key } of made.slice(0, 2)) ring.authenticate(`Bearer ${key}`);
+    // A key that is read anew in between was used all the same.
+    await ring.refresh(made[0]!.id);
+    const query = vi.spyOn(db.database, 'query');
+    await uses.flush();
+    await uses.flush();
+    expect(query).toHaveBeenCalledTimes(1);
+    query.mockRestore();
+    const used = (await keys.list()).filter(({ lastUsedAt }) => lastUsedAt !== null).map(({ name }) => name);
+    expect(used.sort()).toEqual(['a', 'b']);
   });
 });

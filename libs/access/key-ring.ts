@@ -56,7 +56,15 @@ export class KeyRing implements ChangeFeedListener, Disposable {
     }
     const held = this.knownHeaders.get(header) ?? this.lookUp(header);
     if (held === undefined || held.isRevoked || this.isExpired(held)) throw sluiceError('SLU_ACCESS_KEY_INVALID');
+    held.isUsed = true;
     return held.principal;
+  }
+
+  /** @returns the ids of the keys that were used since this was last asked */
+  takeUsed(): string[] {
+    const used = [...this.byId.values()].filter(({ isUsed }) => isUsed);
+    for (const held of used) held.isUsed = false;
+    return used.map(({ principal }) => principal.id);
   }
 
   onChange(change: Change): void {
@@ -109,6 +117,11 @@ export class KeyRing implements ChangeFeedListener, Disposable {
     }
   }
 
+  private noteUse(id: string): void {
+    const held = this.byId.get(id);
+    if (held !== undefined) held.isUsed = true;
+  }
+
   private isExpired(held: HeldKey): boolean {
     return held.expiresAtMs !== undefined && this.clock.now().getTime() >= held.expiresAtMs;
   }
@@ -149,10 +162,12 @@ export class KeyRing implements ChangeFeedListener, Disposable {
   }
 
   private replaceAll(rows: KeyRow[]): void {
+    const used = new Set(this.takeUsed());
     this.byId = new Map();
     this.byDigest = new Map();
     this.knownHeaders = new Map();
     for (const row of rows) this.put(row);
+    for (const id of used) this.noteUse(id);
   }
 
   private put(row: KeyRow): void {
@@ -165,6 +180,7 @@ export class KeyRing implements ChangeFeedListener, Disposable {
     }
     const held = heldKeyOf(row);
     if (held === undefined) return;
+    held.isUsed = earlier?.isUsed === true;
     this.byId.set(row.id, held);
     this.byDigest.set(held.digest, held);
   }

@@ -10,11 +10,15 @@ it('lets an admin do everything', () => {
   expect(actions.filter((action) => !permits('admin', action))).toEqual([]);
 });
 
-it('lets an operator do everything but manage keys and decide what versions must fulfil', () => {
+it('lets an operator do everything but write down who there is and decide what versions must fulfil', () => {
   expect(actions.filter((action) => !permits('operator', action))).toEqual([
     'signing-key.manage',
     'policy.write',
-    'key.manage',
+    'tenant.write',
+    'project.write',
+    'person.write',
+    'service-account.write',
+    'key.write',
   ]);
 });
 
@@ -39,7 +43,7 @@ it('refuses by the same table, naming the action', () => {
 });
 
 it('gives somebody with several roles the widest of their permits', () => {
-  expect(scopeOf(somePrincipal({ roles: ['caller', 'admin'] }), 'key.manage')).toBe('all');
+  expect(scopeOf(somePrincipal({ roles: ['caller', 'admin'] }), 'key.write')).toBe('all');
 });
 
 it('lets no role of another tenant reach over its borders, nor touch the platform', () => {
@@ -49,5 +53,5 @@ it('lets no role of another tenant reach over its borders, nor touch the platfor
     'model.metadata',
     'reference.read',
   ]);
-  expect(scopeOf(stranger, 'key.manage')).toBe('tenant');
+  expect(scopeOf(stranger, 'key.write')).toBe('tenant');
 });

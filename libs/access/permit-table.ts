@@ -2,7 +2,7 @@ import { sluiceError } from '#libs/kernel';
 import { defaultTenantId, type Principal, type Role } from './principal.js';
 
 /**
- * How far a permit reaches: over everything, over what belongs to one's tenant or project, or over what is one's own
+ * How far a permit of a role reaches: over everything, over what belongs to one's tenant or project, or over what is one's own
  * (the key itself, the keys of the same person).
  */
 export type Scope = 'all' | 'tenant' | 'project' | 'own';
@@ -40,6 +40,15 @@ const allFor = (of: Permit['of'], roles: readonly Role[]): Permit => ({
 });
 const platform = (roles: readonly Role[]): Permit => allFor('platform', roles);
 const shared = (roles: readonly Role[]): Permit => allFor('shared', roles);
+/** Who signs in or holds a key as a person sees and renews what is theirs. A caller's key may be in anybody's hands. */
+const ownForPeople = {
+  operator: 'own',
+  releaser: 'own',
+  approver: 'own',
+  steward: 'own',
+  analyst: 'own',
+  'on-call': 'own',
+} as const satisfies Permit['scopes'];
 const owned = (scopes: Permit['scopes']): Permit => ({ of: 'owned', scopes });
 
 /** Every action of the product and the roles that may do it. What is not written here, nobody may do. */
@@ -61,7 +70,9 @@ export const permitTable = {
   'endpoint.rollback': platform([...releasers, 'on-call']),
   'rollout.read': platform(watchers),
   'rollout.start': platform(releasers),
-  'rollout.command': platform([...releasers, 'approver', 'on-call']),
+  'rollout.command': platform([...releasers, 'on-call']),
+  // Whoever starts a rollout does not also approve it.
+  'rollout.approve': platform([...operators, 'approver']),
   'replica.read': platform(watchers),
   'replica.write': platform(responders),
   'quarantine.read': platform(responders),
@@ -69,7 +80,17 @@ export const permitTable = {
   'metrics.read': platform([...responders, 'auditor']),
   'limit.read': platform(watchers),
   'limit.write': platform(['admin']),
-  'key.manage': owned({ admin: 'all' }),
+  'tenant.read': owned({ admin: 'all', auditor: 'all', operator: 'all', steward: 'tenant', analyst: 'tenant' }),
+  'tenant.write': platform(['admin']),
+  'project.read': owned({ admin: 'all', auditor: 'all', operator: 'all', steward: 'tenant', analyst: 'project' }),
+  'project.write': owned({ admin: 'all' }),
+  'person.read': owned({ ...ownForPeople, admin: 'all', auditor: 'all' }),
+  'person.write': owned({ admin: 'all' }),
+  'service-account.read': owned({ admin: 'all', auditor: 'all', operator: 'project', releaser: 'project' }),
+  'service-account.write': owned({ admin: 'all' }),
+  'key.read': owned({ ...ownForPeople, admin: 'all', auditor: 'all', operator: 'project' }),
+  'key.write': owned({ admin: 'all' }),
+  'key.rotate': owned({ ...ownForPeople, admin: 'all' }),
 } as const satisfies Record<string, Permit>;
 
 export type Action = keyof typeof permitTable;
@@ -84,10 +105,14 @@ export function permits(role: Role, action: Action): boolean {
 const widest: readonly Scope[] = ['all', 'tenant', 'project', 'own'];
 
 /** @returns how far the permit of this principal reaches; undefined when there is none */
-export function scopeOf({ roles, tenantId }: Pick<Principal, 'roles' | 'tenantId'>, action: Action): Scope | undefined {
+export function scopeOf(
+  { roles, tenantId, endpoints }: Pick<Principal, 'roles' | 'tenantId' | 'endpoints'>,
+  action: Action,
+): Scope | undefined {
   const { of, scopes }: Permit = permitTable[action];
   const isForeign = tenantId !== defaultTenantId;
-  if (isForeign && of === 'platform') return undefined;
+  // Whoever may know of a few endpoints only must not read of the others by another way.
+  if (of === 'platform' && (isForeign || endpoints !== undefined)) return undefined;
   const scope = widest.find((each) => roles.some((role) => scopes[role] === each));
   return scope === 'all' && isForeign && of === 'owned' ? 'tenant' : scope;
 }

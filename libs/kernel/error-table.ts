@@ -39,7 +39,13 @@ export const errorTable = {
   SLU_ACCESS_TIER_UNKNOWN: { status: 404, text: 'there is no tier {tier}' },
   SLU_ACCESS_TIER_MISSING: { status: 403, text: 'this key has the tier {tier}, which does not exist' },
   SLU_ACCESS_FORBIDDEN: { status: 403, text: 'this key may not {action}' },
+  SLU_ACCESS_NETWORK: { status: 403, text: 'this key is not allowed from this network' },
   SLU_ACCESS_KEY_UNKNOWN: { status: 404, text: 'there is no API key {id}' },
+  SLU_ACCESS_KEY_ENDED: { status: 409, text: 'API key {id} is {state}' },
+  SLU_ACCESS_OWNER_UNKNOWN: { status: 404, text: 'there is no {kind} {id}' },
+  SLU_ACCESS_OWNER_CONFLICT: { status: 409, text: 'there is a {kind} with {field} {value} already' },
+  SLU_ACCESS_TOKEN_INVALID: { status: 401, text: 'the token is not valid: {problem}' },
+  SLU_ACCESS_ISSUER_DOWN: { status: 503, text: 'the keys of the token issuer cannot be read at the moment' },
 
   SLU_ARTIFACT_UNREADABLE: { status: 400, text: 'the artifact cannot be read: {problem}' },
   SLU_ARTIFACT_REFUSED: { status: 422, text: 'the artifact is refused: {problem}' },

@@ -48,6 +48,8 @@ export interface SluiceConfig {
   sigstoreTrustRoot: string | undefined;
   /** `host`, `host:port` or `*.domain`: where remote models may be; unset means anywhere but at link-local addresses. */
   remoteHosts: string[] | undefined;
+  /** Networks of the proxies whose `X-Forwarded-For` counts. */
+  trustedProxies: string[];
   /** Short on purpose: the path of a Unix socket holds about 100 bytes. */
   socketFolder: string;
   spoolFolder: string;
@@ -72,6 +74,8 @@ export interface ReplicaTimes {
 }
 
 const wholeSeconds = (byDefault: number) => z.coerce.number().int().min(1).max(days(1)).default(byDefault);
+
+const isNetwork = (text: string): boolean => z.union([z.cidrv4(), z.cidrv6()]).safeParse(text.trim()).success;
 
 const settings = z.object({
   SLUICE_HOME: z.string().min(1).default('.sluice'),
@@ -129,6 +133,10 @@ const settings = z.object({
     .string()
     .regex(/^[^\s,/@]+(\s*,\s*[^\s,/@]+)*$/, 'must be hosts, host:port or *.domain, separated by commas')
     .optional(),
+  SLUICE_TRUSTED_PROXIES: z
+    .string()
+    .refine((text) => text.split(',').every(isNetwork), 'must be networks as 10.0.0.0/8, separated by commas')
+    .optional(),
   SLUICE_REPLICA_START_SECONDS: wholeSeconds(300),
   SLUICE_REPLICA_LIVENESS_SECONDS: wholeSeconds(20),
   SLUICE_REPLICA_RUN_LIMIT_SECONDS: wholeSeconds(120),
@@ -184,6 +192,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): S
     ociPlainHttp: value.SLUICE_OCI_PLAIN_HTTP?.split(',').filter(Boolean) ?? [],
     sigstoreTrustRoot: value.SLUICE_SIGSTORE_TRUST_ROOT && resolve(value.SLUICE_SIGSTORE_TRUST_ROOT),
     remoteHosts: value.SLUICE_REMOTE_HOSTS?.split(',').map((host) => host.trim()),
+    trustedProxies: value.SLUICE_TRUSTED_PROXIES?.split(',').map((network) => network.trim()) ?? [],
     socketFolder: join(
       shortTemporaryFolder(),
       `sluice-${createHash('sha256').update(home).digest('hex').slice(0, 10)}`,

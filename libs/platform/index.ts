@@ -9,6 +9,7 @@ export { createLogger, type Logger } from './logger.js';
 export { openPrivateFolder } from './private-folder.js';
 export { serviceLog } from './service-log.js';
 export { replaceFile, StartRefused, StateFolder, type StateRecord } from './state-folder.js';
+export { type Histogram, type Histograms, type HistogramSeries } from './histograms.js';
 export { contextOfTraceparent, isSampled, startTelemetry, traceparentOf, type Telemetry } from './telemetry.js';
 export { findTemporal, installPythonTool, TemporalServer, type TemporalServerSettings } from './temporal-server.js';
 export { fetchSmolLm2, smolLm2 } from './smollm2.js';

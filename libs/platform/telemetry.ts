@@ -21,6 +21,7 @@ import {
 } from '@opentelemetry/sdk-trace-base';
 import { NodeTracerProvider } from '@opentelemetry/sdk-trace-node';
 import { ATTR_SERVICE_NAME, ATTR_SERVICE_VERSION } from '@opentelemetry/semantic-conventions';
+import { Histograms } from './histograms.js';
 import { ProcessMetrics } from './process-metrics.js';
 
 export interface TelemetrySettings {
@@ -35,6 +36,7 @@ export interface TelemetrySettings {
 export interface Telemetry extends AsyncDisposable {
   tracer: Tracer;
   meter: Meter;
+  histograms: Histograms;
   /** Where spans go; undefined when nothing is traced. */
   spanExporter: SpanExporter | undefined;
   /** The metrics in Prometheus' text format. */
@@ -61,7 +63,8 @@ export async function startTelemetry(settings: TelemetrySettings): Promise<Telem
   });
   tracing.register({ propagator: new W3CTraceContextPropagator() });
 
-  const reader = new PrometheusExporter({ preventServerStart: true });
+  const histograms = new Histograms({ name: 'sluice', version: settings.version });
+  const reader = new PrometheusExporter({ preventServerStart: true, metricProducers: [histograms] });
   const serializer = new PrometheusSerializer(undefined, false);
   const metering = new MeterProvider({ resource, readers: [reader] });
 
@@ -71,6 +74,7 @@ export async function startTelemetry(settings: TelemetrySettings): Promise<Telem
   return {
     tracer: trace.getTracer('sluice', settings.version),
     meter,
+    histograms,
     spanExporter,
     prometheusText: async () => serializer.serialize((await reader.collect()).resourceMetrics),
     [Symbol.asyncDispose]: async () => {

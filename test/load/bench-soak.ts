@@ -39,6 +39,9 @@ export async function benchSoak(sluice: SluiceInstance, { minutes }: BenchOption
     say(
       `  ${name.padEnd(16)} ${slopeOf(late).toFixed(2).padStart(7)} MiB a minute   (${first.toFixed(0)} to ${last.toFixed(0)} MiB)`,
     );
+    // The way there tells a heap that finds its size from one that leaks.
+    const tenths = Array.from({ length: 11 }, (_, tenth) => all[Math.round((tenth * (all.length - 1)) / 10)]!);
+    say(`  ${''.padEnd(16)} ${tenths.map(({ mebibytes }) => mebibytes.toFixed(0)).join(' ')}`);
   }
 }
 

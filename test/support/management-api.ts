@@ -1,4 +1,4 @@
-import { ApiKeys, KeyRing, Pepper, roles, SecretSeal, type Role, Limiting, limitStores } from '#libs/access';
+import { ApiKeys, Directory, KeyRing, Limiting, limitStores, Pepper, roles, SecretSeal, type Role } from '#libs/access';
 import { RolloutLedger, Rollouts } from '#libs/control';
 import {
   ArtifactStore,
@@ -61,14 +61,15 @@ export async function managementApi(
   const folder = await mkdtemp(join(tmpdir(), 'sluice-api-'));
   const log = createLogger({ service: 'test', level: 'silent' });
   const pepper = new Pepper(Buffer.alloc(32, 5));
-  const apiKeys = new ApiKeys({ database, pepper });
+  const keyRing = new KeyRing({ database, pepper });
+  const afterChange = (id: string): Promise<void> => keyRing.refresh(id);
+  const apiKeys = new ApiKeys({ database, pepper, afterChange });
   const made = await Promise.all(
     roles.map(async (role) => [
       role,
       { authorization: `Bearer ${(await apiKeys.create({ name: role, roles: [role], actor: 'system' })).key}` },
     ]),
   );
-  const keyRing = new KeyRing({ database, pepper });
   await keyRing.load();
   const stores = limitStores({ redisUrl: undefined, withoutRedis: { kind: 'refuse' }, ...untold });
   const limiting = new Limiting({ database, stores });
@@ -107,8 +108,9 @@ export async function managementApi(
       rollouts,
       quarantine,
       apiKeys,
-      keyRing,
       limiting,
+      directory: new Directory({ database, afterChange }),
+      identities: keyRing,
       refusals,
       log,
       language: {

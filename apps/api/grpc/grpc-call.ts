@@ -1,9 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import { CallerPresence, type InferOutcome } from '#libs/inference';
 import { Metadata, type ServerDuplexStream, type ServerErrorResponse, type ServerUnaryCall } from '@grpc/grpc-js';
+import type { AdmittedRequest } from '../http/gatekeeper.js';
 import { grpcErrorOf } from './grpc-status.js';
 
 type AnyCall = ServerUnaryCall<unknown, unknown> | ServerDuplexStream<unknown, unknown>;
+
+// `10.0.0.1:4711`, `[::1]:4711`
+const peerPattern = /^\[?(.*?)\]?:\d+$/;
 
 /** One call as the service needs it: its id, what came with it, and whether its client still waits. */
 export class GrpcCall {
@@ -19,8 +23,10 @@ export class GrpcCall {
   }
 
   /** As the gatekeeper wants a request. */
-  get admitted(): { id: string; headers: { authorization: string | undefined } } {
-    return { id: this.requestId, headers: { authorization: this.header('authorization') } };
+  get admitted(): AdmittedRequest {
+    const { requestId: id } = this;
+    const headers = { authorization: this.header('authorization'), 'x-forwarded-for': this.header('x-forwarded-for') };
+    return { id, headers, ip: peerPattern.exec(this.call.getPeer())?.[1] };
   }
 
   get over(): AbortSignal {

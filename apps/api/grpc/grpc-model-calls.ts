@@ -1,5 +1,6 @@
 import { actorOf, type Action, type Principal } from '#libs/access';
 import { sluiceError } from '#libs/kernel';
+import { visibleTo } from '../http/visible-state.js';
 import { modelConfig } from '../inference/oip-config.js';
 import { isModelReady, modelMetadata, serverMetadata } from '../inference/oip-metadata.js';
 import { indexOf, refuseOverrides } from '../inference/oip-repository.js';
@@ -12,7 +13,8 @@ import type { GrpcServiceParts } from './grpc-service.js';
 /** A call with one answer. `action` is what its caller has to be allowed; undefined is open to all. */
 export interface UnaryCall {
   readonly action: Action | undefined;
-  answer(request: unknown, call: GrpcCall, principal: Principal | undefined): unknown;
+  /** @param principal there for each call that has an action */
+  answer(request: unknown, call: GrpcCall, principal: Principal): unknown;
 }
 
 interface ModelRef {
@@ -41,22 +43,29 @@ export function modelCalls(parts: GrpcServiceParts): Record<string, UnaryCall> {
     ServerLive: opened(() => ({ live: true })),
     ServerReady: opened(() => ({ ready: parts.isReady() })),
     ServerMetadata: reading(() => serverMetadata(parts.version)),
-    ModelReady: reading(({ name, version }: ModelRef) => ({
-      ready: isModelReady(knownEndpoint(state, name), version || undefined, isUp),
+    ModelReady: reading(({ name, version }: ModelRef, _call, principal) => ({
+      ready: isModelReady(knownEndpoint(visibleTo(principal, state), name), version || undefined, isUp),
     })),
-    ModelMetadata: reading(({ name, version }: ModelRef) =>
-      modelMetadata(knownEndpoint(state, name), version || undefined),
+    ModelMetadata: reading(({ name, version }: ModelRef, _call, principal) =>
+      modelMetadata(knownEndpoint(visibleTo(principal, state), name), version || undefined),
     ),
-    ModelConfig: reading(({ name, version }: ModelRef) => ({
-      config: modelConfig(knownEndpoint(state, name), version || undefined, state.snapshot, (served) =>
-        inference.schedulingOf(served),
+    ModelConfig: reading(({ name, version }: ModelRef, _call, principal) => ({
+      config: modelConfig(
+        knownEndpoint(visibleTo(principal, state), name),
+        version || undefined,
+        state.snapshot,
+        (served) => inference.schedulingOf(served),
       ),
     })),
-    ModelStatistics: reading(({ name, version }: ModelRef) => ({
+    ModelStatistics: reading(({ name, version }: ModelRef, _call, principal) => ({
       model_stats:
         name === ''
-          ? allStatistics(state.snapshot, inference.statistics)
-          : modelStatistics(knownEndpoint(state, name), version || undefined, inference.statistics),
+          ? allStatistics(visibleTo(principal, state).snapshot, inference.statistics)
+          : modelStatistics(
+              knownEndpoint(visibleTo(principal, state), name),
+              version || undefined,
+              inference.statistics,
+            ),
     })),
     ...repositoryCalls(parts, isUp),
     ...settingCalls(parts),
@@ -72,14 +81,16 @@ function repositoryCalls(
       refuseRepositoryName(repository_name);
       refuseOverrides(parameters);
       if (isDraining()) throw sluiceError('SLU_INFERENCE_DRAINING', {}, { retryAfterSeconds: 2 });
-      await loading[verb]({ endpoint: model_name, actor: actorOf(principal!), requestId, signal: over });
+      await loading[verb]({ endpoint: model_name, actor: actorOf(principal), requestId, signal: over });
       return {};
     });
   return {
-    RepositoryIndex: reading(({ repository_name, ready }: { repository_name: string; ready: boolean }) => {
-      refuseRepositoryName(repository_name);
-      return { models: indexOf(state.snapshot, isUp, ready) };
-    }),
+    RepositoryIndex: reading(
+      ({ repository_name, ready }: { repository_name: string; ready: boolean }, _call, principal) => {
+        refuseRepositoryName(repository_name);
+        return { models: indexOf(visibleTo(principal, state).snapshot, isUp, ready) };
+      },
+    ),
     RepositoryModelLoad: control('load'),
     RepositoryModelUnload: control('unload'),
   };
@@ -99,8 +110,8 @@ function settingCalls({ state, settings }: GrpcServiceParts): Record<string, Una
     CudaSharedMemoryStatus: status,
     CudaSharedMemoryRegister: register,
     CudaSharedMemoryUnregister: unregister,
-    TraceSetting: reading((asked: SettingRequest) => {
-      if (asked.model_name) knownEndpoint(state, asked.model_name);
+    TraceSetting: reading((asked: SettingRequest, _call, principal) => {
+      if (asked.model_name) knownEndpoint(visibleTo(principal, state), asked.model_name);
       if (Object.keys(asked.settings).length > 0) throw notHere.trace();
       const entries = Object.entries(traceSettings(settings));
       return { settings: Object.fromEntries(entries.map(([name, value]) => [name, { value: [value].flat() }])) };

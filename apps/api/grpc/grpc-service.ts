@@ -35,6 +35,8 @@ export interface GrpcServiceParts {
   version: string;
 }
 
+const nobody = null as unknown as Principal;
+
 interface StreamAnswer {
   error_message?: string;
   infer_response: Partial<GrpcInferResponse>;
@@ -73,7 +75,8 @@ export class GrpcService {
     const work = async (given: ServerUnaryCall<unknown, unknown>, done: sendUnaryData<unknown>): Promise<void> => {
       const call = new GrpcCall(given);
       try {
-        const principal = action === undefined ? undefined : this.parts.gatekeeper.admit(call.admitted, action);
+        // What is open to all looks at nobody.
+        const principal = action === undefined ? nobody : await this.parts.gatekeeper.admit(call.admitted, action);
         done(null, await answer(given.request, call, principal));
       } catch (failure) {
         done(this.refusalOf(call, failure));
@@ -88,7 +91,8 @@ export class GrpcService {
   ): Promise<void> {
     const call = new GrpcCall(given);
     try {
-      const principal = this.parts.gatekeeper.admit(call.admitted, 'infer');
+      const admitted = this.parts.gatekeeper.admit(call.admitted, 'infer');
+      const principal = admitted instanceof Promise ? await admitted : admitted;
       const outcome = await this.admittedInfer(given.request, call, principal, call.requestId);
       call.sendHead(outcome);
       if (outcome.error === undefined) done(null, outcome.payload);
@@ -101,7 +105,7 @@ export class GrpcService {
   private async inferStream(stream: ServerDuplexStream<GrpcInferRequest, StreamAnswer>): Promise<void> {
     const call = new GrpcCall(stream);
     try {
-      const principal = this.parts.gatekeeper.admit(call.admitted, 'infer');
+      const principal = await this.parts.gatekeeper.admit(call.admitted, 'infer');
       const admission = await this.parts.admissions.enter(principal, call.requestId, { isOpening: true });
       try {
         await answerInOrder(stream, (request) => this.answerOf(request, call, principal), call.over);
@@ -140,7 +144,7 @@ export class GrpcService {
     // Counted in process, it is there already.
     const admission = entering instanceof Promise ? await entering : entering;
     try {
-      return await this.parts.inference.infer(askOf(request, call, principal.keyId, requestId));
+      return await this.parts.inference.infer(askOf(request, call, principal, requestId));
     } finally {
       admission.release();
     }
@@ -157,7 +161,7 @@ export class GrpcService {
 function askOf(
   request: GrpcInferRequest,
   call: GrpcCall,
-  keyId: string,
+  { keyId, endpoints }: Principal,
   requestId: string,
 ): InferAsk<GrpcInferResponse> {
   const body: GrpcAsk = { request, timeoutMs: call.timeoutMs };
@@ -171,6 +175,7 @@ function askOf(
     stickyKey: call.header('sluice-sticky-key'),
     keyId,
     tenant: keyId,
+    visible: endpoints,
     traceparent: call.header('traceparent'),
     caller: call.presence,
   };

@@ -36,7 +36,7 @@ export class Admissions {
 }
 
 /** Goes on with the admission: in the same turn when it is there, else once it is. */
-export function whenAdmitted(
+export function whenEntered(
   enter: () => Admission | Promise<Admission>,
   admitted: (admission: Admission) => void,
   refused: (failure: unknown) => void,

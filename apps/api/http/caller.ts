@@ -1,4 +1,4 @@
-import { actorOf } from '#libs/access';
+import { actorOf, type Principal } from '#libs/access';
 import { createParamDecorator, type ExecutionContext } from '@nestjs/common';
 import type { FastifyRequest } from 'fastify';
 
@@ -12,3 +12,9 @@ export const ByCaller = createParamDecorator((_data: unknown, execution: Executi
   const { principal, id } = execution.switchToHttp().getRequest<FastifyRequest>();
   return { actor: actorOf(principal), requestId: id };
 });
+
+/** Who calls, where it matters how far the permit reaches. */
+export const ByPrincipal = createParamDecorator(
+  (_data: unknown, execution: ExecutionContext): Principal =>
+    execution.switchToHttp().getRequest<FastifyRequest>().principal,
+);

@@ -1,46 +1,116 @@
-import { actorOf, requirePermit, type Action, type KeyRing, type Principal } from '#libs/access';
-import { isSluiceError } from '#libs/kernel';
+import {
+  actorOf,
+  ClientAddresses,
+  includesAddress,
+  requirePermit,
+  type Action,
+  type Principal,
+  type RequestOrigin,
+} from '#libs/access';
+import { isSluiceError, sluiceError } from '#libs/kernel';
 import type { RefusalLog } from './refusal-log.js';
 
 /** What the gate needs of a request, whatever protocol it came by. */
 export interface AdmittedRequest {
   readonly id: string;
-  readonly headers: { readonly authorization?: string | undefined };
+  readonly headers: {
+    readonly authorization?: string | undefined;
+    readonly 'x-forwarded-for'?: string | string[] | undefined;
+  };
+  /** Where the connection comes from. */
+  readonly ip?: string | undefined;
+}
+
+/** Knows who calls: at once for a key and a token that was just seen, later for a token whose signature is to be checked. */
+export interface Authenticator {
+  authenticate(authorization: string | undefined): Principal | Promise<Principal>;
 }
 
 /** Lets a request in or not: who calls, and may they? The one gate for every protocol. */
 export class Gatekeeper {
   constructor(
-    private readonly keys: Pick<KeyRing, 'authenticate'>,
+    private readonly identities: Authenticator,
     private readonly refusals: Pick<RefusalLog, 'note'>,
+    private readonly addresses = new ClientAddresses(),
   ) {}
 
-  /** @throws SLU_ACCESS_KEY_MISSING, SLU_ACCESS_KEY_INVALID, SLU_ACCESS_FORBIDDEN */
-  admit(req: AdmittedRequest, action: Action, authorization = req.headers.authorization): Principal {
+  /** @throws SLU_ACCESS_KEY_*, SLU_ACCESS_TOKEN_INVALID, SLU_ACCESS_NETWORK, SLU_ACCESS_FORBIDDEN, and the same as a rejection */
+  admit(
+    req: AdmittedRequest,
+    action: Action,
+    authorization = req.headers.authorization,
+  ): Principal | Promise<Principal> {
     const principal = this.identify(req, authorization, `action:${action}`);
+    if (principal instanceof Promise) return principal.then((known) => this.permit(req, known, action));
+    return this.permit(req, principal, action);
+  }
+
+  /** Asks only who calls. */
+  identify(
+    req: AdmittedRequest,
+    authorization = req.headers.authorization,
+    resource = 'route:unknown',
+  ): Principal | Promise<Principal> {
+    try {
+      const principal = this.identities.authenticate(authorization);
+      if (!(principal instanceof Promise)) return this.placed(req, principal, resource);
+      return principal.then(
+        (known) => this.placed(req, known, resource),
+        (failure: unknown) => this.refuse(req, failure, 'anonymous', resource),
+      );
+    } catch (failure) {
+      return this.refuse(req, failure, 'anonymous', resource);
+    }
+  }
+
+  private permit(req: AdmittedRequest, principal: Principal, action: Action): Principal {
     try {
       requirePermit(principal, action);
     } catch (failure) {
-      this.note(req, failure, actorOf(principal), `action:${action}`);
-      throw failure;
+      this.refuse(req, failure, actorOf(principal), `action:${action}`);
     }
     return principal;
   }
 
-  /** Asks only who calls. */
-  identify(req: AdmittedRequest, authorization = req.headers.authorization, resource = 'route:unknown'): Principal {
-    try {
-      return this.keys.authenticate(authorization);
-    } catch (failure) {
-      this.note(req, failure, 'anonymous', resource);
-      throw failure;
-    }
+  private placed(req: AdmittedRequest, principal: Principal, resource: string): Principal {
+    if (principal.networks === undefined) return principal;
+    const forwarded = req.headers['x-forwarded-for'];
+    const origin: RequestOrigin = { address: req.ip, forwardedFor: [forwarded ?? []].flat().join(',') || undefined };
+    if (includesAddress(principal.networks, this.addresses.of(origin))) return principal;
+    return this.refuse(req, sluiceError('SLU_ACCESS_NETWORK'), actorOf(principal), resource);
   }
 
-  private note(req: AdmittedRequest, failure: unknown, actor: string, resource: string): void {
-    if (!isSluiceError(failure) || (failure.status !== 401 && failure.status !== 403)) return;
-    this.refusals.note({ actor, resource, code: failure.code, requestId: req.id });
+  private refuse(req: AdmittedRequest, failure: unknown, actor: string, resource: string): never {
+    if (isSluiceError(failure) && (failure.status === 401 || failure.status === 403))
+      this.refusals.note({ actor, resource, code: failure.code, requestId: req.id });
+    throw failure;
   }
+}
+
+/** Hands on who calls once it is known: at once where that takes no waiting, so that a key costs no turn of the event loop. */
+export function whenAdmitted(
+  admit: () => Principal | Promise<Principal>,
+  use: (principal: Principal) => void,
+  done: (failure?: Error) => void,
+): void {
+  let principal: Principal | Promise<Principal>;
+  try {
+    principal = admit();
+  } catch (failure) {
+    return done(failure as Error);
+  }
+  if (principal instanceof Promise) {
+    principal.then(
+      (known) => {
+        use(known);
+        done();
+      },
+      (failure: unknown) => done(failure as Error),
+    );
+    return;
+  }
+  use(principal);
+  done();
 }
 
 /** The password of HTTP Basic, as the bearer key that it is. */

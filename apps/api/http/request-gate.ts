@@ -1,7 +1,7 @@
 import type { Principal } from '#libs/access';
 import { sluiceError } from '#libs/kernel';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { basicAsBearer, type Gatekeeper } from './gatekeeper.js';
+import { basicAsBearer, whenAdmitted, type Gatekeeper } from './gatekeeper.js';
 import { hasKeyInQuery } from './key-in-query.js';
 import { isProtocolUrl } from './route-book.js';
 
@@ -39,12 +39,15 @@ export function gateRequests(fastify: FastifyInstance, { gatekeeper, isDraining 
       const operation = req.routeOptions.config?.operation;
       const authorization =
         operation?.takesBasic === true ? basicAsBearer(req.headers.authorization) : req.headers.authorization;
-      req.principal =
-        operation === undefined ? gatekeeper.identify(req) : gatekeeper.admit(req, operation.permit, authorization);
+      return whenAdmitted(
+        () =>
+          operation === undefined ? gatekeeper.identify(req) : gatekeeper.admit(req, operation.permit, authorization),
+        (principal) => (req.principal = principal),
+        done,
+      );
     } catch (failure) {
       return done(failure as Error);
     }
-    return done();
   });
 }
 

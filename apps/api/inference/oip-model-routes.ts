@@ -1,6 +1,7 @@
-import type { LiveEndpoint, SchedulingRules, ServedVersion } from '#libs/inference';
+import type { LiveEndpoint, SchedulingRules, ServedVersion, ServingSnapshot } from '#libs/inference';
 import { sluiceError } from '#libs/kernel';
 import type { FastifyInstance, FastifyReply, FastifyRequest, onRequestHookHandler } from 'fastify';
+import { visibleTo } from '../http/visible-state.js';
 import { modelConfig } from './oip-config.js';
 import { isModelReady, modelMetadata, serverMetadata } from './oip-metadata.js';
 import type { OipRoutesOptions } from './oip-routes.js';
@@ -18,23 +19,27 @@ export function modelRoutes(
   onRequest: onRequestHookHandler[],
 ): void {
   const isUp = (versionKey: string): boolean => inference.hasReadyReplica(versionKey);
-  const read = (path: string, answer: (endpoint: LiveEndpoint, version: string | undefined) => unknown): void => {
+  const read = (
+    path: string,
+    answer: (endpoint: LiveEndpoint, version: string | undefined, seen: ServingSnapshot) => unknown,
+  ): void => {
     for (const place of ['/models/:model', '/models/:model/versions/:version'])
-      scope.get(`${place}${path}`, { onRequest }, ({ params }: ModelRequest) =>
-        answer(knownEndpoint(state, params.model), params.version),
-      );
+      scope.get(`${place}${path}`, { onRequest }, ({ params, oipPrincipal }: ModelRequest) => {
+        const seen = visibleTo(oipPrincipal, state);
+        return answer(knownEndpoint(seen, params.model), params.version, seen.snapshot);
+      });
   };
   scope.get('', { onRequest }, () => serverMetadata(version));
   read('', modelMetadata);
   const rulesOf = (served: ServedVersion): SchedulingRules => inference.schedulingOf(served);
-  read('/config', (endpoint, asked) => modelConfig(endpoint, asked, state.snapshot, rulesOf));
+  read('/config', (endpoint, asked, seen) => modelConfig(endpoint, asked, seen, rulesOf));
   read('/stats', (endpoint, asked) => ({ model_stats: modelStatistics(endpoint, asked, inference.statistics) }));
-  scope.get('/models/stats', { onRequest }, () => ({
-    model_stats: allStatistics(state.snapshot, inference.statistics),
+  scope.get('/models/stats', { onRequest }, (req) => ({
+    model_stats: allStatistics(visibleTo(req.oipPrincipal, state).snapshot, inference.statistics),
   }));
   for (const path of ['/models/:model/ready', '/models/:model/versions/:version/ready']) {
-    scope.get(path, { onRequest }, ({ params }: ModelRequest, reply) => {
-      const ready = isModelReady(knownEndpoint(state, params.model), params.version, isUp);
+    scope.get(path, { onRequest }, ({ params, oipPrincipal }: ModelRequest, reply) => {
+      const ready = isModelReady(knownEndpoint(visibleTo(oipPrincipal, state), params.model), params.version, isUp);
       return sendReadiness(reply, ready, { name: params.model, ready });
     });
   }

@@ -1,6 +1,7 @@
 import { actorOf } from '#libs/access';
 import type { LoadWish } from '#libs/inference';
 import type { FastifyInstance, FastifyReply, onRequestHookHandler } from 'fastify';
+import { visibleTo } from '../http/visible-state.js';
 import type { ModelRequest, ModelRoute } from './oip-model-routes.js';
 import { indexOf, membersOf, readyOnly, refuseOverrides } from './oip-repository.js';
 import type { OipRoutesOptions } from './oip-routes.js';
@@ -18,7 +19,9 @@ export function repositoryRoutes(
   { reading, writing }: RouteGates,
 ): void {
   const isUp = (versionKey: string): boolean => inference.hasReadyReplica(versionKey);
-  scope.post('/repository/index', { onRequest: reading }, (req) => indexOf(state.snapshot, isUp, readyOnly(req.body)));
+  scope.post('/repository/index', { onRequest: reading }, (req) =>
+    indexOf(visibleTo(req.oipPrincipal, state).snapshot, isUp, readyOnly(req.body)),
+  );
   const control = (verb: 'load' | 'unload'): void => {
     scope.post<ModelRoute>(`/repository/models/:model/${verb}`, { onRequest: writing }, async (req, reply) => {
       refuseOverrides(membersOf(req.body)['parameters']);

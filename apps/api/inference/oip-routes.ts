@@ -3,7 +3,8 @@ import type { EndpointLoading, InferAsk, InferenceService, InferOutcome, Serving
 import { sluiceError } from '#libs/kernel';
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest, onRequestHookHandler } from 'fastify';
 import { randomUUID } from 'node:crypto';
-import { releaseWithAnswer, sayLimits, whenAdmitted, type Admissions } from '../http/admissions.js';
+import { releaseWithAnswer, sayLimits, whenEntered, type Admissions } from '../http/admissions.js';
+import { whenAdmitted } from '../http/gatekeeper.js';
 import { hasKeyInQuery } from '../http/key-in-query.js';
 import { ProtocolPaths, refuseByProtocol } from '../http/protocol-paths.js';
 import { answerCoding, compressed, type BodyCoding } from './oip-body-coding.js';
@@ -28,7 +29,7 @@ export interface OipRoutesOptions {
   /** Knows the routes of other protocols below `/v2` too; left out, there are none. */
   paths?: ProtocolPaths | undefined;
   /** Who calls, and may they? Throws when not. */
-  authenticate(req: FastifyRequest, action: OipAction): Principal;
+  authenticate(req: FastifyRequest, action: OipAction): Principal | Promise<Principal>;
   admissions: Pick<Admissions, 'enter'>;
   isReady(): boolean;
   /** New inference is refused. */
@@ -113,6 +114,7 @@ function inferRoutes(scope: FastifyInstance, { inference }: OipRoutesOptions, on
       stickyKey: headers['sluice-sticky-key'] as string | undefined,
       keyId: req.oipPrincipal.keyId,
       tenant: req.oipPrincipal.keyId,
+      visible: req.oipPrincipal.endpoints,
       traceparent: headers['traceparent'] as string | undefined,
       caller: callerOf(req.raw.socket),
     });
@@ -169,7 +171,7 @@ function admitter({ admissions }: OipRoutesOptions): onRequestHookHandler {
   return (req, reply, done) => {
     const { model: endpoint } = req.params as ModelRoute['Params'];
     const requestId = reply.getHeader('sluice-request-id') as string;
-    whenAdmitted(
+    whenEntered(
       () => admissions.enter(req.oipPrincipal, requestId, { endpoint }),
       (admission) => {
         sayLimits(reply, admission);
@@ -186,11 +188,10 @@ function admitter({ admissions }: OipRoutesOptions): onRequestHookHandler {
 
 function identifier({ authenticate }: OipRoutesOptions, action: OipAction): onRequestHookHandler {
   return (req, _reply, done) => {
-    try {
-      req.oipPrincipal = authenticate(req, action);
-    } catch (error) {
-      return done(error as FastifyError);
-    }
-    return done();
+    whenAdmitted(
+      () => authenticate(req, action),
+      (principal) => (req.oipPrincipal = principal),
+      done,
+    );
   };
 }

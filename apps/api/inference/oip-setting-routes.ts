@@ -1,4 +1,5 @@
 import type { FastifyInstance } from 'fastify';
+import { visibleTo } from '../http/visible-state.js';
 import { knownEndpoint, type ModelRequest } from './oip-model-routes.js';
 import type { RouteGates } from './oip-repository-routes.js';
 import type { OipRoutesOptions } from './oip-routes.js';
@@ -16,8 +17,8 @@ export function settingRoutes(
     });
   };
   scope.get('/trace/setting', { onRequest: reading }, () => traceSettings(settings));
-  scope.get('/models/:model/trace/setting', { onRequest: reading }, ({ params }: ModelRequest) => {
-    knownEndpoint(state, params.model);
+  scope.get('/models/:model/trace/setting', { onRequest: reading }, ({ params, oipPrincipal }: ModelRequest) => {
+    knownEndpoint(visibleTo(oipPrincipal, state), params.model);
     return traceSettings(settings);
   });
   refusing('/trace/setting', notHere.trace);

@@ -1,11 +1,21 @@
-import { ApiKeys, type ApiKeyView } from '#libs/access';
-import { sluiceError } from '#libs/kernel';
-import { Body, Controller, Delete, Get, Inject, Param, Post } from '@nestjs/common';
-import { ByCaller, type Caller } from '../http/caller.js';
+import { ApiKeys, requireReach, type ApiKeyView, type Principal } from '#libs/access';
+import { Body, Controller, Delete, Get, HttpCode, Inject, Param, Post } from '@nestjs/common';
+import { ByCaller, ByPrincipal, type Caller } from '../http/caller.js';
 import { Operation } from '../http/operation.js';
-import { keyIdSchema, keyListSchema, keySchema, newKeySchema, shownKeySchema, type NewKeyBody } from './key-schema.js';
+import {
+  keyListSchema,
+  keySchema,
+  newKeySchema,
+  rotationSchema,
+  shownKeySchema,
+  type NewKeyBody,
+  type RotationBody,
+} from './key-schema.js';
 
 const tag = 'keys';
+const params = { id: 'the id of the key' };
+
+type ShownKey = ApiKeyView & { key: string };
 
 @Controller('/api/keys')
 export class KeysController {
@@ -13,7 +23,7 @@ export class KeysController {
 
   @Post()
   @Operation({
-    permit: 'key.manage',
+    permit: 'key.write',
     tag,
     summary: 'Create an API key; this answer alone shows it',
     body: newKeySchema,
@@ -22,38 +32,61 @@ export class KeysController {
   create(
     @Body({ schema: newKeySchema }) body: NewKeyBody,
     @ByCaller() caller: Caller,
-  ): Promise<ApiKeyView & { key: string }> {
-    const { name, role, expiresAt, roles = role === undefined ? [] : [role] } = body;
-    return this.keys.create({
-      name,
-      roles,
-      ...caller,
-      expiresAt: expiresAt === undefined ? undefined : new Date(expiresAt),
-    });
+    @ByPrincipal() principal: Principal,
+  ): Promise<ShownKey> {
+    const { name, role, tier, endpoints, networks, tenant, project, person, serviceAccount } = body;
+    const expiresAt = body.expiresAt === undefined ? undefined : new Date(body.expiresAt);
+    const roles = body.roles ?? (role === undefined ? [] : [role]);
+    const wish = { name, roles, tier, endpoints, networks, expiresAt, ...caller };
+    return this.keys.createFor(principal, wish, { tenant, project, person, serviceAccount });
   }
 
   @Get()
   @Operation({
-    permit: 'key.manage',
+    permit: 'key.read',
     tag,
     summary: 'List API keys, the newest first, without the keys themselves',
-    answers: { 200: { description: 'the keys', schema: keyListSchema } },
+    answers: { 200: { description: 'the keys within the reach of the caller', schema: keyListSchema } },
   })
-  async list(): Promise<{ keys: ApiKeyView[] }> {
-    return { keys: await this.keys.list() };
+  async list(@ByPrincipal() principal: Principal): Promise<{ keys: ApiKeyView[] }> {
+    return { keys: await this.keys.list(requireReach(principal, 'key.read')) };
+  }
+
+  @Post('/:id/rotate')
+  @HttpCode(201)
+  @Operation({
+    permit: 'key.rotate',
+    tag,
+    summary: 'Make a key that is as this one, which ends after an overlap; this answer alone shows it',
+    params,
+    body: rotationSchema,
+    isBodyOptional: true,
+    answers: { 201: { description: 'the new key', schema: shownKeySchema } },
+    refusals: ['SLU_ACCESS_KEY_UNKNOWN', 'SLU_ACCESS_KEY_ENDED'],
+  })
+  rotate(
+    @Param('id') id: string,
+    @Body({ schema: rotationSchema }) { overlapSeconds }: RotationBody,
+    @ByCaller() { requestId }: Caller,
+    @ByPrincipal() principal: Principal,
+  ): Promise<ShownKey> {
+    return this.keys.rotate(principal, id, { overlapSeconds, requestId });
   }
 
   @Delete('/:id')
   @Operation({
-    permit: 'key.manage',
+    permit: 'key.write',
     tag,
     summary: 'Revoke an API key for good',
-    params: { id: 'the id of the key' },
+    params,
     answers: { 200: { description: 'revoked', schema: keySchema } },
     refusals: ['SLU_ACCESS_KEY_UNKNOWN'],
   })
-  revoke(@Param('id') id: string, @ByCaller() { actor, requestId }: Caller): Promise<ApiKeyView> {
-    if (!keyIdSchema.safeParse(id).success) throw sluiceError('SLU_ACCESS_KEY_UNKNOWN', { id: id.slice(0, 40) });
-    return this.keys.revoke(id, actor, requestId);
+  revoke(
+    @Param('id') id: string,
+    @ByCaller() { actor, requestId }: Caller,
+    @ByPrincipal() principal: Principal,
+  ): Promise<ApiKeyView> {
+    return this.keys.revoke(id, actor, requestId, requireReach(principal, 'key.write'));
   }
 }

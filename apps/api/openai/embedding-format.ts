@@ -1,4 +1,5 @@
 import { isObject, type JsonObject } from './field-rules.js';
+import { latin1, parsedLatin1 } from './latin1.js';
 
 const numbersOpening = /"embedding"\s*:\s*\[/;
 
@@ -6,15 +7,15 @@ const numbersOpening = /"embedding"\s*:\s*\[/;
  * The SDKs ask for base64 of little-endian 32-bit floats where nobody says otherwise, and one of them takes nothing else.
  * Many servers do not know it: theirs are changed here.
  */
-export function asBase64(answer: Buffer, { encoding_format: wanted }: JsonObject): Buffer {
-  if (wanted !== 'base64' || !numbersOpening.test(answer.toString('latin1', 0, 1_024))) return answer;
-  const parsed = JSON.parse(answer.toString()) as { data?: unknown };
+export function asBase64(answer: string, { encoding_format: wanted }: JsonObject): string {
+  if (wanted !== 'base64' || !numbersOpening.test(answer.slice(0, 1_024))) return answer;
+  const parsed = parsedLatin1(answer) as { data?: unknown };
   if (!Array.isArray(parsed.data)) return answer;
   for (const entry of parsed.data as unknown[]) {
     if (!isObject(entry) || !Array.isArray(entry['embedding'])) continue;
     entry['embedding'] = littleEndian(entry['embedding'] as number[]).toString('base64');
   }
-  return Buffer.from(JSON.stringify(parsed));
+  return latin1(parsed);
 }
 
 function littleEndian(values: readonly number[]): Buffer {

@@ -2,6 +2,7 @@ import type { LanguageExchange } from '#libs/inference';
 import { isSluiceError, kibibytes, secondsToMs, sluiceError, type SluiceError } from '#libs/kernel';
 import type { FastifyReply } from 'fastify';
 import type { ServerResponse } from 'node:http';
+import { latin1 } from './latin1.js';
 import { openAiError } from './openai-error.js';
 
 /** How the events of an answer look to the caller. All texts hold bytes as characters (latin1). */
@@ -42,9 +43,6 @@ export const chunkFormat: StreamFormat = {
   end: () => 'data: [DONE]\n\n',
   fail: (error) => `data: ${latin1(openAiError(error))}\n\n`,
 };
-
-/** JSON as bytes that are characters. */
-export const latin1 = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString('latin1');
 
 /** All open streams: one timer gives the heartbeats of all of them. */
 export class EventStreams implements Disposable {

@@ -3,7 +3,7 @@ import type { LanguageExchange } from '#libs/inference';
 import { isSluiceError, sluiceError, type SluiceError } from '#libs/kernel';
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { jsonType, oipErrorOf, sendOipError } from '../inference/oip-error.js';
-import { EventStreams, latin1, type StreamFormat, type StreamSettings } from './event-stream.js';
+import { EventStreams, type StreamFormat, type StreamSettings } from './event-stream.js';
 import { isObject, refusal, type JsonObject } from './field-rules.js';
 import {
   admitLanguage,
@@ -16,6 +16,7 @@ import {
   readBodies,
   type LanguageRoutesOptions,
 } from './language-request.js';
+import { latin1, parsedLatin1 } from './latin1.js';
 import { checkedCompletion, type CheckedAsk } from './openai-request.js';
 
 export interface GenerateRoutesOptions extends LanguageRoutesOptions {
@@ -103,7 +104,7 @@ function checkedGeneration(
 
 async function sendText(reply: FastifyReply, exchange: LanguageExchange, naming: Naming): Promise<void> {
   const whole = await exchange.whole();
-  const text = madeOf(whole, naming.model_name, (answer) => textOf(JSON.parse(answer.toString()) as JsonObject));
+  const text = madeOf(whole, naming.model_name, (answer) => textOf(parsedLatin1(answer) as JsonObject));
   reply.header('content-type', jsonType).send(JSON.stringify({ ...naming, text_output: text }));
 }
 
@@ -134,7 +135,7 @@ class GenerateFormat implements StreamFormat {
 
   private chunkOf(event: string): JsonObject {
     try {
-      return JSON.parse(Buffer.from(event, 'latin1').toString()) as JsonObject;
+      return parsedLatin1(event) as JsonObject;
     } catch (cause) {
       const detail = { endpoint: this.naming.model_name, problem: 'it sent an event that is no JSON object' };
       throw sluiceError('SLU_INFERENCE_UPSTREAM', detail, { cause });

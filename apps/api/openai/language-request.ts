@@ -3,7 +3,8 @@ import type { LanguageEnd, LanguageExchange, LanguageService } from '#libs/infer
 import { sluiceError } from '#libs/kernel';
 import type { FastifyInstance, FastifyReply, FastifyRequest, onRequestHookHandler } from 'fastify';
 import { randomUUID } from 'node:crypto';
-import { sayLimits, whenAdmitted, type Admissions } from '../http/admissions.js';
+import { sayLimits, whenEntered, type Admissions } from '../http/admissions.js';
+import { whenAdmitted } from '../http/gatekeeper.js';
 import { hasKeyInQuery } from '../http/key-in-query.js';
 import { BodyReader } from '../inference/oip-body.js';
 import { callerOf } from '../inference/oip-caller.js';
@@ -15,7 +16,7 @@ import { estimatedTokens } from './token-estimate.js';
 export interface LanguageRoutesOptions {
   language: Pick<LanguageService, 'begin'>;
   /** Who calls, and may they? Throws when not. */
-  authenticate(req: FastifyRequest, action: 'infer' | 'model.metadata'): Principal;
+  authenticate(req: FastifyRequest, action: 'infer' | 'model.metadata'): Principal | Promise<Principal>;
   admissions: Pick<Admissions, 'enter'>;
   /** New inference is refused. */
   isDraining(): boolean;
@@ -46,12 +47,11 @@ export function identifier(
   action: 'infer' | 'model.metadata',
 ): onRequestHookHandler {
   return (req, _reply, done) => {
-    try {
-      req.languagePrincipal = authenticate(req, action);
-    } catch (error) {
-      return done(error as Error);
-    }
-    return done();
+    whenAdmitted(
+      () => authenticate(req, action),
+      (principal) => (req.languagePrincipal = principal),
+      done,
+    );
   };
 }
 
@@ -86,7 +86,7 @@ export function admitLanguage(
 ): void {
   const { endpoint, isStream } = checked;
   const requestId = reply.getHeader('sluice-request-id') as string;
-  whenAdmitted(
+  whenEntered(
     () => admissions.enter(req.languagePrincipal, requestId, { endpoint, isStream, tokens: estimatedTokens(checked) }),
     (admission) => {
       sayLimits(reply, admission, isOpenAi);
@@ -122,6 +122,7 @@ export function beginExchange(
     requestId: reply.getHeader('sluice-request-id') as string,
     stickyKey: (headers['sluice-sticky-key'] as string | undefined) ?? (typeof user === 'string' ? user : undefined),
     keyId: req.languagePrincipal.keyId,
+    visible: req.languagePrincipal.endpoints,
     traceparent: headers['traceparent'] as string | undefined,
     caller: callerOf(req.raw.socket),
     onEnded: (end) => settle(admission, end),
@@ -136,7 +137,7 @@ export function beginExchange(
  * Makes something of a whole answer. What a model server sent must not come into the log with an error of ours, and a
  * parser's error quotes it. @throws SLU_INFERENCE_UPSTREAM
  */
-export function madeOf<T>(answer: Buffer, endpoint: string, make: (answer: Buffer) => T): T {
+export function madeOf<T>(answer: string, endpoint: string, make: (answer: string) => T): T {
   try {
     return make(answer);
   } catch {

@@ -2,6 +2,8 @@ import type { Admission } from '#libs/access';
 import type { LanguageExchange, ServingState } from '#libs/inference';
 import { isSluiceError } from '#libs/kernel';
 import type { FastifyInstance, FastifyReply } from 'fastify';
+import { visibleSnapshot } from '../http/visible-state.js';
+import type { OutgoingHttpHeaders } from 'node:http';
 import { ProtocolPaths, refuseByProtocol } from '../http/protocol-paths.js';
 import { jsonType } from '../inference/oip-error.js';
 import { asBase64 } from './embedding-format.js';
@@ -35,7 +37,8 @@ export interface OpenAiRoutesOptions extends LanguageRoutesOptions {
 /** What a route makes of a body, and how its answer looks to the caller. */
 interface Dialect {
   ask(body: JsonObject): CheckedAsk;
-  whole?(answer: Buffer, body: JsonObject): Buffer;
+  /** Texts hold bytes as characters (latin1). */
+  whole?(answer: string, body: JsonObject): string;
   stream?(body: JsonObject, endpoint: string): StreamFormat;
 }
 
@@ -63,9 +66,11 @@ function setUp(scope: FastifyInstance, options: OpenAiRoutesOptions): void {
 
 function modelRoutes(scope: FastifyInstance, options: OpenAiRoutesOptions): void {
   const onRequest = identifier(options, 'model.metadata');
-  scope.get('/models', { onRequest }, () => listModels(options.state.snapshot));
-  scope.get<{ Params: { model: string } }>('/models/:model', { onRequest }, ({ params }) =>
-    describeModel(options.state.snapshot, params.model),
+  scope.get('/models', { onRequest }, (req) =>
+    listModels(visibleSnapshot(req.languagePrincipal, options.state.snapshot)),
+  );
+  scope.get<{ Params: { model: string } }>('/models/:model', { onRequest }, (req) =>
+    describeModel(visibleSnapshot(req.languagePrincipal, options.state.snapshot), req.params.model),
   );
 }
 
@@ -103,12 +108,14 @@ function answerRoutes(scope: FastifyInstance, options: OpenAiRoutesOptions, stre
 async function sendWhole(
   reply: FastifyReply,
   exchange: LanguageExchange,
-  format: (answer: Buffer) => Buffer,
+  format: (answer: string) => string,
 ): Promise<void> {
   const answer = madeOf(await exchange.whole(), exchange.ask.endpoint, format);
   reply
     .header('openai-processing-ms', Math.round(performance.now() - exchange.startedMs))
     .header('content-type', jsonType)
     .header('content-length', answer.length)
-    .send(answer);
+    .hijack();
+  // Past Fastify's own sending, which takes no such text: head and body leave in one write.
+  reply.raw.writeHead(200, reply.getHeaders() as OutgoingHttpHeaders).end(answer, 'latin1');
 }

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { isObject, type JsonObject } from './field-rules.js';
+import { latin1, parsedLatin1 } from './latin1.js';
 
 export type ResponseStatus = 'in_progress' | 'completed' | 'incomplete' | 'failed';
 
@@ -101,8 +102,8 @@ export const callItem = (id: string, status: ItemStatus, callId: string, name: s
 });
 
 /** A whole chat answer as a whole response. */
-export function responseOf(answer: Buffer, asked: JsonObject): Buffer {
-  const chat = JSON.parse(answer.toString()) as JsonObject;
+export function responseOf(answer: string, asked: JsonObject): string {
+  const chat = parsedLatin1(answer) as JsonObject;
   const choice = (Array.isArray(chat['choices']) ? (chat['choices'][0] as JsonObject | undefined) : undefined) ?? {};
   const message = isObject(choice['message']) ? choice['message'] : {};
   const { status, more } = endingOf(choice['finish_reason']);
@@ -118,7 +119,7 @@ export function responseOf(answer: Buffer, asked: JsonObject): Buffer {
     output.push(callItem(newId('fc'), status, String(id), name ?? '', args ?? ''));
   }
   const response = new ResponseObject(asked, String(chat['model']));
-  return Buffer.from(JSON.stringify(response.of(status, output, { ...more, usage: usageOf(chat['usage']) })));
+  return latin1(response.of(status, output, { ...more, usage: usageOf(chat['usage']) }));
 }
 
 export function logprobsIn({ logprobs }: JsonObject): unknown[] {

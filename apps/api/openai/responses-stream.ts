@@ -1,6 +1,7 @@
 import { sluiceError, type SluiceError } from '#libs/kernel';
-import { latin1, type StreamFormat } from './event-stream.js';
+import type { StreamFormat } from './event-stream.js';
 import { isObject, type JsonObject } from './field-rules.js';
+import { latin1, parsedLatin1 } from './latin1.js';
 import { openAiError } from './openai-error.js';
 import {
   callItem,
@@ -76,7 +77,7 @@ export class ResponsesStream implements StreamFormat {
 
   private chunkOf(event: string): JsonObject {
     try {
-      return JSON.parse(Buffer.from(event, 'latin1').toString()) as JsonObject;
+      return parsedLatin1(event) as JsonObject;
     } catch (cause) {
       const detail = { endpoint: this.model, problem: 'it sent an event that is no JSON object' };
       throw sluiceError('SLU_INFERENCE_UPSTREAM', detail, { cause });

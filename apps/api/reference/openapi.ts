@@ -1,3 +1,4 @@
+import type { Action } from '#libs/access';
 import { errorTable, type ErrorCode } from '#libs/kernel';
 import { z } from 'zod';
 import { archiveTypes } from '../http/body-parsers.js';
@@ -19,6 +20,9 @@ const everywhere: readonly ErrorCode[] = [
   'SLU_ACCESS_KEY_MISSING',
   'SLU_ACCESS_KEY_INVALID',
   'SLU_ACCESS_FORBIDDEN',
+  'SLU_ACCESS_NETWORK',
+  'SLU_ACCESS_TOKEN_INVALID',
+  'SLU_ACCESS_ISSUER_DOWN',
   'SLU_INTERNAL',
   'SLU_PLATFORM_DATABASE_DOWN',
   'SLU_INFERENCE_DRAINING',
@@ -61,15 +65,40 @@ export function openApiDocument(
       license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
     },
     security: [{ apiKey: [] }],
-    paths: Object.assign({}, paths, ...protocols.map((protocol) => protocol.paths)) as object,
+    paths: Object.assign({}, paths, ...protocols.map((protocol) => withPermits(protocol.paths))) as object,
     components: {
-      securitySchemes: { apiKey: { type: 'http', scheme: 'bearer', description: 'an API key' } },
+      securitySchemes: {
+        apiKey: { type: 'http', scheme: 'bearer', description: 'an API key, or a token of the OpenID Connect issuer' },
+      },
       schemas: Object.assign(
         { Problem: schemaOf(problemSchema, 'output') },
         ...protocols.map((protocol) => protocol.schemas ?? {}),
       ) as object,
     },
   };
+}
+
+/** Says of the routes of a protocol which permit opens them; the permit test calls them all. */
+function withPermits(paths: ProtocolDocument['paths']): object {
+  return Object.fromEntries(
+    Object.entries(paths).map(([path, methods]) => [
+      path,
+      Object.fromEntries(
+        Object.entries(methods as Record<string, { security: unknown[] }>).map(([method, operation]) => [
+          method,
+          operation.security.length === 0
+            ? operation
+            : { ...operation, 'x-sluice-permit': protocolPermit(method, path) },
+        ]),
+      ),
+    ]),
+  );
+}
+
+function protocolPermit(method: string, path: string): Action {
+  if (method !== 'post') return 'model.metadata';
+  if (path.startsWith('/v1/') || /\/(infer|generate|generate_stream)$/.test(path)) return 'infer';
+  return /\/(load|unload|register|setting|logging)$/.test(path) ? 'endpoint.write' : 'model.metadata';
 }
 
 function operationObject(method: string, path: string, operation: OperationSpec): object {

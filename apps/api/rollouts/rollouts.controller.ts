@@ -15,8 +15,11 @@ import {
 const params = { id: 'the rollout' };
 const tag = 'rollouts';
 
-const commandOperation = (summary: string): OperationSpec => ({
-  permit: 'rollout.command',
+const commandOperation = (
+  summary: string,
+  permit: 'rollout.command' | 'rollout.approve' = 'rollout.command',
+): OperationSpec => ({
+  permit,
   tag,
   summary,
   params,
@@ -102,7 +105,7 @@ export class RolloutsController {
 
   @Post('/:id/approve')
   @HttpCode(200)
-  @Operation(commandOperation('Approve the step that waits for a person'))
+  @Operation(commandOperation('Approve the step that waits for a person', 'rollout.approve'))
   approve(
     @Param('id') id: string,
     @Body({ schema: commandSchema }) body: CommandBody,

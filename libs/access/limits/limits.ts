@@ -7,7 +7,7 @@ import { LimitSet, limitsOf, noLimits, type Limit } from './limit-set.js';
 import type { LimitCost, LimitStore, LimitVerdict } from './ports/limit-store.js';
 
 /** Of whom the limits are asked. */
-export type LimitedCaller = Pick<Principal, 'keyId' | 'projectId' | 'tenantId' | 'tier'>;
+export type LimitedCaller = Pick<Principal, 'keyId' | 'projectId' | 'tenantId' | 'tier' | 'endpoints'>;
 
 export interface LimitAsk {
   /** Left out where a stream opens whose requests name their endpoints later. */
@@ -72,6 +72,8 @@ export class Limits {
       this.sets.set(caller, sets);
     }
     if (endpoint === undefined || !book.hasOverride('endpoint', endpoint)) return sets.elsewhere;
+    // The limits of an endpoint that a caller must not know of would tell that there is one.
+    if (caller.endpoints !== undefined && !caller.endpoints.has(endpoint)) return sets.elsewhere;
     let set = sets.byEndpoint.get(endpoint);
     if (set === undefined) {
       set = this.made(caller, endpoint);

@@ -65,19 +65,18 @@ export class StreamReader {
   }
 }
 
-/** @returns the answer with the endpoint's name in it. @throws SLU_INFERENCE_UPSTREAM */
+/** @returns the answer as text (latin1) with the endpoint's name in it. @throws SLU_INFERENCE_UPSTREAM */
 export function readWhole(
   body: Buffer,
   endpoint: string,
   scrub?: LanguageAnswer['scrub'],
-): { body: Buffer; usage: TokenUsage | undefined } {
+): { text: string; usage: TokenUsage | undefined } {
   const text = body.toString('latin1');
   const found = membersOf(text, members);
   if (found === undefined) throw notAsItShould(endpoint, 'it sent something that is no JSON object');
   if (found.error !== undefined && !isNull(text, found.error)) throw errorIn(text, found.error, endpoint, scrub);
   const usage = found.usage === undefined ? undefined : usageIn(text, found.usage);
-  if (found.model === undefined) return { body, usage };
-  return { body: Buffer.from(withName(text, found.model, JSON.stringify(endpoint)), 'latin1'), usage };
+  return { text: withName(text, found.model, JSON.stringify(endpoint)), usage };
 }
 
 function withName(text: string, place: Place | undefined, name: string): string {
@@ -87,14 +86,22 @@ function withName(text: string, place: Place | undefined, name: string): string 
 const isNull = (text: string, [from, to]: Place): boolean => to - from === 4 && text.startsWith('null', from);
 
 function usageIn(text: string, place: Place): TokenUsage | undefined {
-  const usage = parsed(text.slice(...place)) as { prompt_tokens?: unknown; completion_tokens?: unknown } | null;
-  if (typeof usage !== 'object' || usage === null) return undefined;
-  return { promptTokens: countOf(usage.prompt_tokens), completionTokens: countOf(usage.completion_tokens) };
+  const usage = text.slice(...place);
+  const found = membersOf(usage, ['prompt_tokens', 'completion_tokens']);
+  if (found === undefined) return undefined;
+  const { prompt_tokens: prompt, completion_tokens: completion } = found;
+  return { promptTokens: countIn(usage, prompt), completionTokens: countIn(usage, completion) };
 }
 
 const mostTokens = 2 ** 31 - 1;
-const countOf = (value: unknown): number | undefined =>
-  Number.isInteger(value) && (value as number) >= 0 && (value as number) <= mostTokens ? (value as number) : undefined;
+
+function countIn(text: string, place: Place | undefined): number | undefined {
+  if (place === undefined) return undefined;
+  const count = parsed(text.slice(...place));
+  return Number.isInteger(count) && (count as number) >= 0 && (count as number) <= mostTokens
+    ? (count as number)
+    : undefined;
+}
 
 function errorIn(text: string, place: Place, endpoint: string, scrub: LanguageAnswer['scrub']): Error {
   const error = parsed(Buffer.from(text.slice(...place), 'latin1').toString());

@@ -22,6 +22,8 @@ export interface LanguageAsk {
   requestId: string;
   stickyKey?: string | undefined;
   keyId?: string | undefined;
+  /** The only endpoints that the caller may know of; left out: all. */
+  visible?: ReadonlySet<string> | undefined;
   traceparent?: string | undefined;
   caller?: CallerPresence | undefined;
   /** Called once, when the exchange has ended in whatever way. */

@@ -7,6 +7,7 @@ import { answerTraceparent } from '../service/inference-service-trace.js';
 import { requestBody, type LanguageAsk } from './language-ask.js';
 import { readWhole, StreamReader, type TokenUsage } from './language-answer.js';
 import { AttemptFailure, attemptFailureOf, refusalOf } from './language-failure.js';
+import { CallOff } from '../ports/call-off.js';
 import { isLanguageReplica, type LanguageAnswer } from '../ports/language-replica.js';
 import { ReplicaFailure } from '../ports/replica.js';
 import type { PooledReplica } from '../replicas/replica-pool.js';
@@ -50,7 +51,7 @@ export class LanguageExchange implements Abandonable {
   readonly traceparent: string;
   /** When something last arrived from the replica. */
   lastProgressMs: number;
-  private readonly abort = new AbortController();
+  private readonly callOff = new CallOff();
   private sent: Buffer | undefined;
   private member: PooledReplica | undefined;
   private reading: Reading | undefined;
@@ -82,18 +83,16 @@ export class LanguageExchange implements Abandonable {
     return this.armLane?.arm.name;
   }
 
-  /** The answer in one piece, with the endpoint's name in it. @throws SluiceError, recorded already */
-  async whole(): Promise<Buffer> {
+  /**
+   * The answer in one piece, with the endpoint's name in it and its bytes as characters (latin1). @throws SluiceError,
+   * recorded already
+   */
+  whole(): Promise<string> {
     return this.guarded(async () => {
-      const body = await this.tryTwice(async () => {
-        const answer = await this.open();
-        const { body: given, usage } = readWhole(await this.collect(answer), this.ask.endpoint, answer.scrub);
-        this.usage = usage;
-        return given;
-      });
-      this.bytesOut = body.length;
+      const text = await this.tryTwice(() => this.readWhole());
+      this.bytesOut = text.length;
       this.end(undefined);
-      return body;
+      return text;
     });
   }
 
@@ -124,7 +123,7 @@ export class LanguageExchange implements Abandonable {
     if (this.isEnded) return;
     this.failure = error;
     this.end(error);
-    this.abort.abort();
+    this.callOff.abort(error);
   }
 
   private async guarded<T>(work: () => Promise<T>): Promise<T> {
@@ -170,13 +169,19 @@ export class LanguageExchange implements Abandonable {
     if (!isLanguageReplica(member.replica)) throw this.notLanguage();
     const limitMs = this.armLane!.arm.version.settings.remote?.timeoutMs ?? surroundings.timeoutMs;
     const timeoutMs = Math.max(1, Math.min(limitMs, this.startedMs + surroundings.timeoutMs - surroundings.nowMs()));
-    const { signal } = this.abort;
     const traceparent = this.span === undefined ? ask.traceparent : this.traceparent;
-    const call = { timeoutMs, signal, traceparent, isRetry: this.isRetry };
+    const call = { timeoutMs, signal: this.callOff, traceparent, isRetry: this.isRetry };
     const answer = await member.replica.converse(ask.path, (this.sent ??= requestBody(ask)), call);
     this.lastProgressMs = surroundings.nowMs();
     if (answer.status !== 200) throw await refusalOf(answer, ask.endpoint);
     return answer;
+  }
+
+  private async readWhole(): Promise<string> {
+    const answer = await this.open();
+    const { text, usage } = readWhole(await this.collect(answer), this.ask.endpoint, answer.scrub);
+    this.usage = usage;
+    return text;
   }
 
   private async collect(answer: LanguageAnswer): Promise<Buffer> {

@@ -59,7 +59,7 @@ it('serves by the routes of the database: arms by chance or key, exact versions,
     });
 
   const candidate = ask();
-  expect(JSON.parse(String(await candidate.whole()))).toMatchObject({ model: 'chat' });
+  expect(JSON.parse(await candidate.whole())).toMatchObject({ model: 'chat' });
   expect([candidate.arm, candidate.version]).toEqual(['candidate', '2']);
   chance = 0.9;
   expect([ask().arm, ask({ version: '2' }).arm, ask({ version: '2' }).version]).toEqual(['stable', 'pinned', '2']);

@@ -1,4 +1,4 @@
-import { ReplicaFailure, type ReplicaCall } from '../ports/replica.js';
+import { type CallSignal, ReplicaFailure, type ReplicaCall } from '../ports/replica.js';
 
 interface Waiting {
   enter(): void;
@@ -21,11 +21,15 @@ export class CallSlots {
    */
   acquire(call: Pick<ReplicaCall, 'timeoutMs' | 'signal'>): Promise<() => void> {
     if (call.signal?.aborted === true) return Promise.reject(cancelled(call.signal));
-    if (this.taken < this.most) {
-      this.taken += 1;
-      return Promise.resolve(this.release());
-    }
-    return this.wait(call);
+    const release = this.take();
+    return release === undefined ? this.wait(call) : Promise.resolve(release);
+  }
+
+  /** A slot that is free now: nobody waits while there is one. @returns how to give it back, undefined when there is none */
+  take(): (() => void) | undefined {
+    if (this.taken >= this.most) return undefined;
+    this.taken += 1;
+    return this.release();
   }
 
   private wait({ timeoutMs, signal }: Pick<ReplicaCall, 'timeoutMs' | 'signal'>): Promise<() => void> {
@@ -69,5 +73,5 @@ export class CallSlots {
   }
 }
 
-const cancelled = (signal: AbortSignal): ReplicaFailure =>
+const cancelled = (signal: CallSignal): ReplicaFailure =>
   new ReplicaFailure('lost', 'the call was cancelled', { cause: signal.reason });

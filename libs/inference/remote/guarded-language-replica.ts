@@ -7,7 +7,7 @@ import {
   type LanguagePath,
   type LanguageReplica,
 } from '../ports/language-replica.js';
-import { type Replica, type ReplicaCall, ReplicaFailure } from '../ports/replica.js';
+import { type CallSignal, type Replica, type ReplicaCall, ReplicaFailure } from '../ports/replica.js';
 
 const mostErrorBytes = 65_536;
 /** Statuses that say that the way to the model is wrong, whatever the request was. */
@@ -27,7 +27,7 @@ class GuardedLanguageReplica extends GuardedReplica implements LanguageReplica {
 
   /** The place at the server is held until the answer has ended, or its reader has left. */
   async converse(path: LanguagePath, body: Buffer, call: ReplicaCall): Promise<LanguageAnswer> {
-    const place = await this.takePlace(call);
+    const place = this.takePlace(call) ?? (await this.waitForPlace(call));
     try {
       const { result, pass } = await this.attempt(
         place.call,
@@ -89,7 +89,7 @@ class HeldBody implements AsyncIterableIterator<Buffer, undefined> {
   constructor(
     body: AsyncIterable<Buffer>,
     private readonly onEnd: (failure: unknown) => void,
-    private readonly signal: AbortSignal | undefined,
+    private readonly signal: CallSignal | undefined,
   ) {
     this.chunks = body[Symbol.asyncIterator]();
     // Whoever aborts may never read again.

@@ -34,6 +34,12 @@ interface Attempt<T> {
   pass: CircuitPass;
 }
 
+/** One of the server's places, and the call with the time that it has left. */
+interface Place {
+  call: ReplicaCall;
+  release: () => void;
+}
+
 /** A call that had less time than this says nothing about the server when it ran out of it. */
 const fairTimeMs = 1_000;
 const longestPauseMs = 30_000;
@@ -99,7 +105,7 @@ export class GuardedReplica implements Replica {
   }
 
   async infer(inputs: readonly Tensor[], call: ReplicaCall): Promise<Tensor[]> {
-    const place = await this.takePlace(call);
+    const place = this.takePlace(call) ?? (await this.waitForPlace(call));
     try {
       return (await this.attempt(place.call, (once) => this.inner.infer(inputs, once))).result;
     } catch (error) {
@@ -115,18 +121,26 @@ export class GuardedReplica implements Replica {
     await Promise.all([this.inner[Symbol.asyncDispose](), this.guard.probe[Symbol.asyncDispose]()]);
   }
 
-  /** Waits for a place at the server. @returns the call with the time that is left of it @throws ReplicaFailure */
-  protected async takePlace(call: ReplicaCall): Promise<{ call: ReplicaCall; release: () => void }> {
-    const { clock, budget, timeoutMs, hindrance } = this.guard;
-    const deadlineMs = clock.monotonicMs() + Math.min(call.timeoutMs, timeoutMs);
+  /** A place at the server if one is free: nearly every call gets it so, without a promise. @throws ReplicaFailure */
+  protected takePlace(call: ReplicaCall): Place | undefined {
+    const { budget, timeoutMs, hindrance } = this.guard;
     const problem = hindrance?.();
     if (problem !== undefined) throw new ReplicaFailure('lost', problem);
     if (call.isRetry !== true) budget.noteCall();
     else if (!budget.take())
       throw new ReplicaFailure('overload', 'too much is tried again already', { retryAfterSeconds: 1 });
-    const left = (): number => Math.max(1, deadlineMs - clock.monotonicMs());
-    const release = await this.slots.acquire({ ...call, timeoutMs: left() });
-    return { call: { ...call, timeoutMs: left() }, release };
+    const release = this.slots.take();
+    if (release === undefined) return undefined;
+    return { call: call.timeoutMs <= timeoutMs ? call : { ...call, timeoutMs }, release };
+  }
+
+  /** After `takePlace` has found none. @returns the call with the time that is left of it @throws ReplicaFailure */
+  protected async waitForPlace(call: ReplicaCall): Promise<Place> {
+    const { clock, timeoutMs: mostMs } = this.guard;
+    const timeoutMs = Math.min(call.timeoutMs, mostMs);
+    const deadlineMs = clock.monotonicMs() + timeoutMs;
+    const release = await this.slots.acquire({ ...call, timeoutMs });
+    return { call: { ...call, timeoutMs: Math.max(1, deadlineMs - clock.monotonicMs()) }, release };
   }
 
   /**
@@ -136,39 +150,33 @@ export class GuardedReplica implements Replica {
   protected async attempt<T>(
     call: ReplicaCall,
     send: (call: ReplicaCall) => Promise<T>,
-    judge?: (result: T) => CallOutcome,
+    judge: (result: T) => CallOutcome = () => 'ok',
   ): Promise<Attempt<T>> {
     const { clock } = this.guard;
     const deadlineMs = clock.monotonicMs() + call.timeoutMs;
-    try {
-      return await this.once(call, send, judge);
-    } catch (error) {
-      const timeoutMs = deadlineMs - clock.monotonicMs();
-      if (!this.mayRetry(error, call, timeoutMs)) throw error;
-      return await this.once({ ...call, timeoutMs }, send, judge);
+    for (let once = call, isLast = false; ; isLast = true) {
+      const pass = this.breaker.begin();
+      if (pass === undefined)
+        throw new ReplicaFailure('lost', 'nothing is sent to this server for now: its calls failed');
+      try {
+        const result = await send(once);
+        const outcome = judge(result);
+        this.endPass(pass, outcome);
+        if (outcome === 'ok') this.lastGoodMs = clock.monotonicMs();
+        return { result, pass };
+      } catch (error) {
+        this.noteFailure(error, pass, once);
+        const timeoutMs = deadlineMs - clock.monotonicMs();
+        if (isLast || !this.mayRetry(error, call, timeoutMs)) throw error;
+        once = { ...call, timeoutMs };
+      }
     }
   }
 
-  private async once<T>(
-    call: ReplicaCall,
-    send: (call: ReplicaCall) => Promise<T>,
-    judge: (result: T) => CallOutcome = () => 'ok',
-  ): Promise<Attempt<T>> {
-    const pass = this.breaker.begin();
-    if (pass === undefined)
-      throw new ReplicaFailure('lost', 'nothing is sent to this server for now: its calls failed');
-    try {
-      const result = await send(call);
-      const outcome = judge(result);
-      this.endPass(pass, outcome);
-      if (outcome === 'ok') this.lastGoodMs = this.guard.clock.monotonicMs();
-      return { result, pass };
-    } catch (error) {
-      this.lastProblem = wordsOf(error);
-      this.endPass(pass, outcomeOf(error, call, this.guard.timeoutMs));
-      if (error instanceof ReplicaFailure && error.kind === 'overload') this.pause(error.retryAfterSeconds ?? 1);
-      throw error;
-    }
+  private noteFailure(error: unknown, pass: CircuitPass, call: ReplicaCall): void {
+    this.lastProblem = wordsOf(error);
+    this.endPass(pass, outcomeOf(error, call, this.guard.timeoutMs));
+    if (error instanceof ReplicaFailure && error.kind === 'overload') this.pause(error.retryAfterSeconds ?? 1);
   }
 
   /** The server broke off an answer that had begun well. */

@@ -57,6 +57,8 @@ export interface InferAsk<Payload = string> {
   keyId?: string | undefined;
   /** Whose share of the version the request takes; the key stands for it where it is left out. */
   tenant?: string | undefined;
+  /** The only endpoints that the caller may know of; left out: all. */
+  visible?: ReadonlySet<string> | undefined;
   traceparent?: string | undefined;
   caller?: CallerPresence | undefined;
 }
@@ -98,6 +100,7 @@ export interface RoutedAsk {
   endpoint: string;
   version?: string | undefined;
   stickyKey?: string | undefined;
+  visible?: ReadonlySet<string> | undefined;
   body?: unknown;
   protocol?: Pick<InferProtocol, 'stickyKeyOf'> | undefined;
 }
@@ -252,6 +255,8 @@ export class InferenceService implements AsyncDisposable {
   /** @throws SLU_ENDPOINT_UNKNOWN, SLU_MODEL_VERSION_UNKNOWN, SLU_INFERENCE_NOT_READY, SLU_INFERENCE_DRAINING */
   armLane(ask: RoutedAsk): ArmLane {
     if (this.isDraining) throw sluiceError('SLU_INFERENCE_DRAINING', {}, { retryAfterSeconds: drainRetrySeconds });
+    // For whoever may not know of it, it is not there.
+    if (ask.visible?.has(ask.endpoint) === false) throw this.endpointUnknown(ask.endpoint);
     const arm = ask.version === undefined ? this.drawArm(ask) : this.pinnedArm(ask.endpoint, ask.version);
     let armLane = this.armLanes.get(arm);
     if (armLane === undefined) {

@@ -1,5 +1,5 @@
 import type { Dispatcher } from 'undici';
-import { type ReplicaCall, ReplicaFailure } from '../../ports/replica.js';
+import { type CallSignal, type ReplicaCall, ReplicaFailure } from '../../ports/replica.js';
 
 export interface HttpQuestion {
   method: 'GET' | 'POST';
@@ -113,5 +113,5 @@ class Exchange implements Dispatcher.DispatchHandler {
 }
 
 // For the caller a call that it ended itself is as unanswered as one that the replica lost.
-const cancelled = (signal: AbortSignal): ReplicaFailure =>
+const cancelled = (signal: CallSignal): ReplicaFailure =>
   new ReplicaFailure('lost', 'the call was cancelled', { cause: signal.reason });

@@ -1,6 +1,6 @@
 import type { Dispatcher } from 'undici';
 import type { LanguageAnswer } from '../../ports/language-replica.js';
-import { type ReplicaCall, ReplicaFailure } from '../../ports/replica.js';
+import { type CallSignal, type ReplicaCall, ReplicaFailure } from '../../ports/replica.js';
 
 export interface HttpRequest {
   method: 'GET' | 'POST';
@@ -177,5 +177,5 @@ class ArrivingBody implements AsyncIterableIterator<Buffer, undefined> {
 }
 
 // For the caller a call that it ended itself is as unanswered as one that the replica lost.
-const cancelled = (signal: AbortSignal): ReplicaFailure =>
+const cancelled = (signal: CallSignal): ReplicaFailure =>
   new ReplicaFailure('lost', 'the call was cancelled', { cause: signal.reason });

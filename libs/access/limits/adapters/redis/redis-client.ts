@@ -33,7 +33,7 @@ export function redisClient({
     others.length === 0
       ? new Redis(first, options)
       : new Cluster([first, ...others], {
-          redisOptions: { ...options, ...secretsOf(first) },
+          redisOptions: { ...options, enableOfflineQueue: true, ...secretsOf(first) },
           enableOfflineQueue: false,
           clusterRetryStrategy: retryStrategy,
           slotsRefreshTimeout: connectTimeoutMs,

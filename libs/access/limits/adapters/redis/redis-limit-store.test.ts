@@ -37,6 +37,8 @@ describe.skipIf(!hasRedis)('with a real Redis', () => {
   beforeAll(async () => {
     server = await RedisServer.start();
     cluster = await RedisServer.start([
+      '--cluster-announce-ip',
+      '127.0.0.1',
       '--cluster-enabled',
       'yes',
       '--cluster-config-file',
