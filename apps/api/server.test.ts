@@ -37,12 +37,15 @@ describe('every route', () => {
     const routes = (await documented()).map(({ method, url }) => `${method} ${url}`).sort();
     expect(routes).toEqual([
       'DELETE /api/keys/nobody',
+      'DELETE /api/limits/nobody/nobody',
       'DELETE /api/quarantine/nobody',
       'GET /api/endpoints',
       'GET /api/endpoints/nobody',
       'GET /api/endpoints/nobody/history',
       'GET /api/endpoints/nobody/policy',
       'GET /api/keys',
+      'GET /api/limits',
+      'GET /api/limits/nobody/nobody',
       'GET /api/lineage',
       'GET /api/models',
       'GET /api/models/nobody/versions/nobody',
@@ -62,6 +65,8 @@ describe('every route', () => {
       'GET /api/signing-keys',
       'GET /api/tenants',
       'GET /api/tenants/nobody',
+      'GET /api/tiers',
+      'GET /api/tiers/nobody',
       'GET /docs',
       'GET /docs/nobody',
       'GET /docs/start.js',
@@ -94,7 +99,9 @@ describe('every route', () => {
       'POST /api/signing-keys/nobody/revoke',
       'POST /api/tenants',
       'PUT /api/endpoints/nobody/policy',
+      'PUT /api/limits/nobody/nobody',
       'PUT /api/models/nobody/versions/nobody/secret-headers',
+      'PUT /api/tiers/nobody',
     ]);
   });
 
@@ -268,14 +275,14 @@ describe('a refusal', () => {
       {
         actor: expect.stringMatching(/^key:/) as string,
         action: 'access.refuse',
-        resource: 'action:key.manage',
+        resource: 'action:key.read',
         outcome: 'refused',
         detail: { code: 'SLU_ACCESS_FORBIDDEN', count: 20 },
       },
       {
         actor: 'anonymous',
         action: 'access.refuse',
-        resource: 'action:key.manage',
+        resource: 'action:key.read',
         outcome: 'refused',
         detail: { code: 'SLU_ACCESS_KEY_INVALID', count: 20 },
       },
