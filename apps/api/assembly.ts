@@ -30,11 +30,13 @@ import { OciFetcher } from '#libs/inference/adapters/oci';
 import { S3Fetcher } from '#libs/inference/adapters/s3';
 import { SigstoreVerifier } from '#libs/inference/adapters/sigstore';
 import { systemClock } from '#libs/kernel';
-import { required, type Logger, type SluiceConfig, type Telemetry } from '#libs/platform';
+import { isOwnMachine, required, type Logger, type SluiceConfig, type Telemetry } from '#libs/platform';
 import { ChangeFeed, Database, type ChangeFeedListener } from '#libs/store';
 import { setTimeout as pause } from 'node:timers/promises';
 import { assembleLimits } from './assembly-limits.js';
+import { openIdempotency } from './assembly-idempotency.js';
 import { assembleIdentity } from './assembly-identity.js';
+import { startAuditing } from './assembly-audit.js';
 import { RefusalLog } from './http/refusal-log.js';
 import type { ServerParts } from './server.js';
 
@@ -57,10 +59,12 @@ export async function assemble(
   const seal = new SecretSeal(masterKey);
   const databaseUrl = required(config.databaseUrl, 'DATABASE_URL');
   const database = stack.use(await connect(databaseUrl, log));
+  const auditing = await withRetry(() => startAuditing(config, database, log, telemetry, stack), log);
   const refusals = stack.use(new RefusalLog({ database, log }));
   const limiting = assembleLimits(config, { database, log, telemetry }, stack);
   const identity = assembleIdentity(config, database, log, stack);
   const { keyRing } = identity;
+  const idempotency = openIdempotency(database, masterKey, log, stack);
   const management = await manage(config, database, stack);
   const state = stack.use(new ServingState({ database, log }));
   const quarantine = stack.use(new QuarantineLedger({ database, log }));
@@ -93,8 +97,10 @@ export async function assemble(
     ...management,
     secretHeaders: new SecretHeaders(database, seal),
     ...identity,
+    auditing,
     refusals,
     limiting,
+    idempotency,
     state,
     inference,
     language,
@@ -214,9 +220,6 @@ function sourceAccess({ artifactSources: prefixes, host }: SluiceConfig): Source
   };
 }
 
-const isOwnMachine = (host: string): boolean =>
-  host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host);
-
 function followers(all: readonly ChangeFeedListener[], log: Logger): ChangeFeedListener {
   return {
     onChange(change) {
@@ -234,7 +237,7 @@ function followers(all: readonly ChangeFeedListener[], log: Logger): ChangeFeedL
 }
 
 const connect = (url: string, log: Logger): Promise<Database> =>
-  withRetry(() => Database.connect({ url, applicationName: service }), log);
+  withRetry(() => Database.connect({ url, applicationName: service, isRestricted: true }), log);
 
 async function withRetry<T>(work: () => Promise<T>, log: Logger): Promise<T> {
   for (let attempt = 1; ; attempt += 1) {

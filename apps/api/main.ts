@@ -10,6 +10,7 @@ import { Gatekeeper } from './http/gatekeeper.js';
 import { settingsView } from './inference/oip-settings.js';
 import { defaultStreamSettings } from './openai/event-stream.js';
 import { createServer } from './server.js';
+import { openCertificate } from './assembly-tls.js';
 
 const service = 'sluice-api';
 /** A load balancer needs a moment to see that this process is not ready any more. */
@@ -41,6 +42,7 @@ const telemetry = stack.use(
     sampling: config.traceSampling,
   }),
 );
+const tls = await openCertificate(config, log, stack);
 const parts = await assemble(config, log, telemetry, stack);
 const { inference, language } = parts;
 const isReady = (): boolean => !isDraining && inference.isReady;
@@ -52,6 +54,9 @@ const app = await createServer(
     bodyLimitBytes: config.bodyLimitBytes,
     streams: { ...defaultStreamSettings, heartbeatMs: secondsToMs(config.streamHeartbeatSeconds) },
     traceSampling,
+    tls,
+    isTlsForGood: config.tls.kind === 'files',
+    corsOrigins: config.corsOrigins,
   },
 );
 const grpc = await GrpcServer.start(
@@ -67,7 +72,7 @@ const grpc = await GrpcServer.start(
     log,
     version: config.version,
   },
-  { host: config.host, port: config.grpcPort, messageLimitBytes: config.bodyLimitBytes },
+  { host: config.host, port: config.grpcPort, messageLimitBytes: config.bodyLimitBytes, tls },
 );
 finishRequests = async () => {
   await Promise.all([inference.drain(), language.drain(streamEndMs), pause(lingerMs)]);
@@ -81,5 +86,5 @@ finishRequests = async () => {
 
 await app.listen(config.port, config.host);
 const { port } = app.getHttpServer().address() as AddressInfo;
-log.info({ host: config.host, port, grpcPort: grpc.port }, 'listening');
+log.info({ host: config.host, port, grpcPort: grpc.port, tls: config.tls.kind }, 'listening');
 tellParent({ kind: 'ready', port });

@@ -1,6 +1,6 @@
-import type { ClientAddresses } from '#libs/access';
-import { hours, minutes, secondsToMs } from '#libs/kernel';
-import type { Logger } from '#libs/platform';
+import type { ClientAddresses, IdempotencyLedger } from '#libs/access';
+import { hours, secondsToMs } from '#libs/kernel';
+import type { Logger, TlsCertificate } from '#libs/platform';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { Tracer } from '@opentelemetry/api';
@@ -9,7 +9,9 @@ import { randomUUID } from 'node:crypto';
 import { appModule, type ManagementParts } from './app.module.js';
 import { parseBodies } from './http/body-parsers.js';
 import { Admissions } from './http/admissions.js';
+import { openToOrigins } from './http/cross-origin.js';
 import { Gatekeeper, type Authenticator } from './http/gatekeeper.js';
+import { keepAnswers } from './http/idempotency.js';
 import { ManagementSpan } from './http/management-span.js';
 import { ProblemFilter } from './http/problem-filter.js';
 import type { RefusalLog } from './http/refusal-log.js';
@@ -18,6 +20,8 @@ import { logRequests, nestLog } from './http/request-log.js';
 import { ProtocolPaths } from './http/protocol-paths.js';
 import { RouteBook } from './http/route-book.js';
 import { schemaPipe } from './http/schema-pipe.js';
+import { keepAliveSeconds, tendTransport, transportOptions } from './http/transport.js';
+import { refuseUnreadable } from './http/unreadable.js';
 import { refuseUnroutable } from './http/unroutable.js';
 import { oipPaths, oipSchemas } from './inference/oip-openapi.js';
 import { oipRoutes, type OipRoutesOptions } from './inference/oip-routes.js';
@@ -32,6 +36,7 @@ export interface ServerParts extends Omit<ManagementParts, 'reference'> {
   identities: Authenticator;
   addresses?: ClientAddresses | undefined;
   refusals: Pick<RefusalLog, 'note'>;
+  idempotency: Pick<IdempotencyLedger, 'admit'>;
   inference: OipRoutesOptions['inference'];
   language: OpenAiRoutesOptions['language'];
   state: OipRoutesOptions['state'];
@@ -50,24 +55,31 @@ export interface ServerSettings {
   streams?: OpenAiRoutesOptions['streams'];
   /** Share of new traces that are sampled; left out: nothing is traced. */
   traceSampling?: number | undefined;
+  /** Left out: plain HTTP. */
+  tls?: TlsCertificate | undefined;
+  /** Whether browsers may be told never to come without TLS again: not with a certificate that they do not trust. */
+  isTlsForGood?: boolean;
+  /** Origins whose pages may call from a browser. */
+  corsOrigins?: readonly string[];
 }
 
 const defaultBodyTimeoutSeconds = 30;
-const headersTimeoutSeconds = 10;
 /** A whole request, an upload of an artifact over a slow line included. */
 const requestTimeoutSeconds = hours(1);
-const keepAliveSeconds = minutes(1) + 12;
 
 /** The HTTP server with all its routes, ready to listen or to be injected into. */
 export async function createServer(parts: ServerParts, settings: ServerSettings): Promise<NestFastifyApplication> {
-  const adapter = httpAdapter(parts.log, settings.bodyLimitBytes);
+  const adapter = httpAdapter(parts.log, settings);
   const fastify = adapter.getInstance<FastifyInstance>();
+  tendTransport(fastify, settings.tls, requestTimeoutSeconds);
+  await openToOrigins(fastify, settings.corsOrigins ?? []);
   const routes = new RouteBook();
   const gatekeeper = new Gatekeeper(parts.identities, parts.refusals, parts.addresses);
   const admissions = new Admissions(parts.limiting.limits, parts.refusals);
   routes.follow(fastify);
+  keepAnswers(fastify, parts.idempotency);
   const paths = new ProtocolPaths(fastify);
-  gateRequests(fastify, { gatekeeper, isDraining: parts.isDraining });
+  gateRequests(fastify, { gatekeeper, isDraining: parts.isDraining, isTlsForGood: settings.isTlsForGood === true });
   logRequests(fastify, parts.log);
   const { version, bodyLimitBytes, bodyTimeoutSeconds = defaultBodyTimeoutSeconds } = settings;
   parseBodies(fastify, { limitBytes: bodyLimitBytes, timeoutSeconds: bodyTimeoutSeconds });
@@ -114,7 +126,7 @@ export async function createServer(parts: ServerParts, settings: ServerSettings)
   return app;
 }
 
-function httpAdapter(log: Logger, bodyLimit: number): FastifyAdapter {
+function httpAdapter(log: Logger, { bodyLimitBytes, tls }: ServerSettings): FastifyAdapter {
   return new FastifyAdapter({
     loggerInstance: log,
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'requestId' }),
@@ -123,10 +135,11 @@ function httpAdapter(log: Logger, bodyLimit: number): FastifyAdapter {
     // Ids of our own making only: one that a caller chose could be anybody's.
     requestIdHeader: false,
     genReqId: () => randomUUID(),
-    bodyLimit,
+    bodyLimit: bodyLimitBytes,
     requestTimeout: secondsToMs(requestTimeoutSeconds),
     keepAliveTimeout: secondsToMs(keepAliveSeconds),
-    http: { headersTimeout: secondsToMs(headersTimeoutSeconds) },
+    ...transportOptions(tls),
+    clientErrorHandler: refuseUnreadable,
     forceCloseConnections: 'idle',
     // While it closes, the routes themselves say so in their own error shapes.
     return503OnClosing: false,

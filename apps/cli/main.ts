@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import { auditCommand } from './audit/audit-command.js';
 import { offerChat } from './sample/chat-sample.js';
 import { start } from './start/launcher.js';
 
@@ -6,6 +7,7 @@ const usage = `usage: sluice <command>
 
   start          set up what is missing and run everything; stop with Ctrl-C
   sample chat    give a running Sluice the endpoint chat, with a small language model
+  audit verify   verify an export of the audit trail: <export> <checkpoints> <public key>
   help           this text
 `;
 
@@ -20,6 +22,9 @@ switch (command) {
       process.stderr.write(`${subject === undefined ? 'name a sample' : `there is no sample ${subject}`}: chat\n`);
       process.exitCode = 2;
     }
+    break;
+  case 'audit':
+    process.exitCode = await auditCommand(process.argv.slice(3));
     break;
   case 'help':
   case '--help':

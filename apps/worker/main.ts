@@ -7,6 +7,7 @@ import {
   TemporalLink,
   VersionDrain,
 } from '#libs/control';
+import { AuditKeys, sealAuditRows } from '#libs/audit';
 import { Endpoints, ModelSignatures, ReplicaSets } from '#libs/inference';
 import { SigstoreVerifier } from '#libs/inference/adapters/sigstore';
 import {
@@ -55,6 +56,9 @@ const spans = telemetry.spanExporter === undefined ? undefined : new BatchSpanPr
 const resource = resourceFromAttributes({ [ATTR_SERVICE_NAME]: service, [ATTR_SERVICE_VERSION]: config.version });
 
 const database = resources.use(await connectDatabase());
+await sealAuditRows(database, {
+  keys: new AuditKeys(required(config.masterKey, 'SLUICE_MASTER_KEY'), config.earlierMasterKeys),
+});
 const temporal = { address: required(config.temporalAddress, 'TEMPORAL_ADDRESS'), namespace: config.temporalNamespace };
 
 const sweeper = resources.use(
@@ -105,6 +109,7 @@ async function connectDatabase(): Promise<Database> {
         url: required(config.databaseUrl, 'DATABASE_URL'),
         applicationName: service,
         poolSize: 4,
+        isRestricted: true,
       });
     } catch (failure) {
       if (config.databaseUrl === undefined) throw failure;

@@ -10,7 +10,7 @@ it('lets an admin do everything', () => {
   expect(actions.filter((action) => !permits('admin', action))).toEqual([]);
 });
 
-it('lets an operator do everything but write down who there is and decide what versions must fulfil', () => {
+it('lets an operator do everything but write down who there is, decide what versions must fulfil and read who did what', () => {
   expect(actions.filter((action) => !permits('operator', action))).toEqual([
     'signing-key.manage',
     'policy.write',
@@ -19,6 +19,9 @@ it('lets an operator do everything but write down who there is and decide what v
     'person.write',
     'service-account.write',
     'key.write',
+    'audit.read',
+    'audit.verify',
+    'audit.hold',
   ]);
 });
 
@@ -53,5 +56,5 @@ it('lets no role of another tenant reach over its borders, nor touch the platfor
     'model.metadata',
     'reference.read',
   ]);
-  expect(scopeOf(stranger, 'key.write')).toBe('tenant');
+  expect([scopeOf(stranger, 'key.write'), scopeOf(stranger, 'audit.read')]).toEqual(['tenant', 'tenant']);
 });

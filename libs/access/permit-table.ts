@@ -91,6 +91,10 @@ export const permitTable = {
   'key.read': owned({ ...ownForPeople, admin: 'all', auditor: 'all', operator: 'project' }),
   'key.write': owned({ admin: 'all' }),
   'key.rotate': owned({ ...ownForPeople, admin: 'all' }),
+  'audit.read': owned({ admin: 'all', auditor: 'all' }),
+  // The chain is one for all tenants.
+  'audit.verify': platform(['admin', 'auditor']),
+  'audit.hold': platform(['admin', 'steward']),
 } as const satisfies Record<string, Permit>;
 
 export type Action = keyof typeof permitTable;

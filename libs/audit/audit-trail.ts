@@ -1,22 +1,54 @@
-import type { Tx } from '#libs/store';
+import { systemClock, type Clock } from '#libs/kernel';
+import type { Database, Tx } from '#libs/store';
+import { canonicalEvent, storedEvent, type AuditEvent, type StoredEvent } from './audit-event.js';
+import type { AuditKeys } from './audit-keys.js';
 
-/** Proof that something happened. Never payload values: ids, names and counts only. */
-export interface AuditEvent {
-  /** `key:<id>`, `workflow:<id>` or `system`. */
-  actor: string;
-  /** `<noun>.<verb>`, for example `model.register`. */
-  action: string;
-  /** `<noun>:<id>`, for example `model:tone/2`. */
-  resource: string;
-  outcome: 'done' | 'refused' | 'failed';
-  requestId?: string;
-  detail?: Readonly<Record<string, string | number | boolean | null>>;
+/** What a row's writer knows of it before it is committed. */
+export interface AppendedRow {
+  id: string;
+  /** The transaction that has written it. */
+  xid: string;
+}
+
+/** How rows of one database are written by this process. */
+export interface AuditSeal {
+  keys: AuditKeys;
+  clock?: Clock;
+  onAppend?: (rows: readonly AppendedRow[]) => void;
+}
+
+const seals = new WeakMap<object, AuditSeal>();
+
+/**
+ * From now on every row that this process appends to this database carries a seal, by which the chainer knows that it
+ * came from Sluice and not from somebody's SQL.
+ */
+export async function sealAuditRows(database: Database, seal: AuditSeal): Promise<void> {
+  await database.read(async (tx) => seals.set(tx.dataSource, seal));
 }
 
 /** Appends within the caller's transaction, so that a change and its proof commit together or not at all. */
 export async function appendAudit(tx: Tx, event: AuditEvent): Promise<void> {
-  await tx.query(
-    `INSERT INTO audit_events (actor, action, resource, outcome, request_id, detail) VALUES ($1, $2, $3, $4, $5, $6)`,
-    [event.actor, event.action, event.resource, event.outcome, event.requestId ?? null, event.detail ?? {}],
-  );
+  await appendAudits(tx, [event]);
 }
+
+/** The same for several events, in one statement. */
+export async function appendAudits(tx: Tx, events: readonly AuditEvent[]): Promise<void> {
+  if (events.length === 0) return;
+  const seal = seals.get(tx.dataSource);
+  const now = (seal?.clock ?? systemClock).now();
+  const rows = events.map((event) => sealed(storedEvent(event, now), seal?.keys));
+  // All rows in one parameter, which is cheaper on both sides than a parameter for each value.
+  const [made] = (await tx.query(insertRows, [JSON.stringify(rows)])) as { xid: string }[];
+  if (made !== undefined) seal?.onAppend?.(rows.map(({ id }) => ({ id, xid: made.xid })));
+}
+
+const sealed = (event: StoredEvent, keys: AuditKeys | undefined): StoredEvent & { seal?: string; sealKey?: string } =>
+  keys === undefined ? event : { ...event, seal: keys.seal(canonicalEvent(event)).toString('hex'), sealKey: keys.id };
+
+const insertRows = `WITH made AS (
+    INSERT INTO audit_events (id, at, actor, on_behalf_of, action, resource, purpose, outcome, request_id, tenant_id, detail, seal, seal_key)
+    SELECT id, at, actor, "onBehalfOf", action, resource, purpose, outcome, "requestId", "tenantId", detail, decode(seal, 'hex'), "sealKey"
+    FROM json_to_recordset($1::json) AS row (id uuid, at timestamptz, actor text, "onBehalfOf" text, action text, resource text,
+      purpose text, outcome text, "requestId" text, "tenantId" text, detail jsonb, seal text, "sealKey" text))
+  SELECT pg_current_xact_id()::text AS xid`;

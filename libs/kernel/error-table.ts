@@ -8,11 +8,29 @@ export const errorTable = {
   SLU_REQUEST_INVALID: { status: 422, text: '{field}: {problem}' },
   SLU_REQUEST_TOO_LARGE: { status: 413, text: 'the body is larger than the limit of {limitBytes} bytes' },
   SLU_REQUEST_TIMEOUT: { status: 408, text: 'the body did not arrive within {seconds} seconds' },
+  SLU_REQUEST_HEADERS_TOO_LARGE: {
+    status: 431,
+    text: 'the headers with the address are larger than the limit of {limitBytes} bytes',
+  },
+  SLU_REQUEST_HEADERS_TIMEOUT: { status: 408, text: 'the request did not arrive in time' },
   SLU_REQUEST_MEDIA_TYPE: { status: 415, text: 'content type {given} is not accepted here; send {wanted}' },
   SLU_REQUEST_ABANDONED: { status: 499, text: 'the caller went away before the answer' },
   SLU_REQUEST_NOT_FOUND: { status: 404, text: 'there is nothing at {path}' },
   SLU_REQUEST_METHOD: { status: 405, text: '{path} does not answer {method}' },
   SLU_REQUEST_UNIMPLEMENTED: { status: 501, text: '{what}' },
+  SLU_REQUEST_IDEMPOTENCY_KEY: { status: 400, text: 'Idempotency-Key: {problem}' },
+  SLU_REQUEST_IDEMPOTENCY_OTHER: {
+    status: 422,
+    text: 'Idempotency-Key: it was used for another request (method, path or body); take a new key for a new request',
+  },
+  SLU_REQUEST_IDEMPOTENCY_RUNNING: {
+    status: 409,
+    text: 'Idempotency-Key: the first request with it is still being answered; try again in {retryAfterSeconds} s',
+  },
+  SLU_REQUEST_IDEMPOTENCY_LOST: {
+    status: 409,
+    text: 'Idempotency-Key: the first request with it made its change, but its answer is lost; look at what is there, and take a new key for a new change',
+  },
   SLU_INTERNAL: { status: 500, text: 'something went wrong on our side; the request id leads to the log' },
 
   SLU_ACCESS_KEY_MISSING: { status: 401, text: 'send an API key: Authorization: Bearer <key>' },
@@ -46,6 +64,8 @@ export const errorTable = {
   SLU_ACCESS_OWNER_CONFLICT: { status: 409, text: 'there is a {kind} with {field} {value} already' },
   SLU_ACCESS_TOKEN_INVALID: { status: 401, text: 'the token is not valid: {problem}' },
   SLU_ACCESS_ISSUER_DOWN: { status: 503, text: 'the keys of the token issuer cannot be read at the moment' },
+
+  SLU_AUDIT_HOLD_UNKNOWN: { status: 404, text: 'there is no legal hold {id} in force' },
 
   SLU_ARTIFACT_UNREADABLE: { status: 400, text: 'the artifact cannot be read: {problem}' },
   SLU_ARTIFACT_REFUSED: { status: 422, text: 'the artifact is refused: {problem}' },
@@ -113,6 +133,9 @@ export const errorTable = {
     text: 'the model server of {endpoint} ended in the middle of its answer; what came is not the whole answer',
   },
   SLU_INFERENCE_REPLICA_LOST: { status: 502, text: 'the replica died twice while answering; try again' },
+
+  SLU_OUTBOUND_REFUSED: { status: 422, text: 'nothing is sent to {host}: it {problem}' },
+  SLU_OUTBOUND_FAILED: { status: 424, text: '{host} does not answer as it should: {problem}' },
 
   SLU_QUARANTINE_UNKNOWN: { status: 404, text: 'no input with digest {digest} is in quarantine' },
 

@@ -15,6 +15,11 @@ export interface SluiceConfig {
   host: string;
   port: number;
   grpcPort: number;
+  tls: TlsSettings;
+  /** Whether somebody chose to serve without TLS, so that nobody has to be warned of it. */
+  isPlainHttpChosen: boolean;
+  /** Origins (`https://console.example`) whose pages may call the API from a browser; none by default. */
+  corsOrigins: string[];
   /** Unset: the embedded PostgreSQL. */
   databaseUrl: string | undefined;
   /** Unset: the embedded Temporal server. */
@@ -32,6 +37,11 @@ export interface SluiceConfig {
   logLevel: (typeof logLevels)[number];
   /** 32 bytes; all other keys derive from it. Unset until the launcher has made one. */
   masterKey: Buffer | undefined;
+  /** What the master key was before: what was bound or sealed with one of them can still be checked and opened. */
+  earlierMasterKeys: Buffer[];
+  /** Second place of the audit checkpoints: a folder, absolute, or `s3://bucket/prefix`. */
+  auditCheckpoints: string;
+  auditRetentionDays: number;
   artifactFolder: string;
   /** Folders below which `POST /api/models {"path": ...}` may read; unset means any while the API listens on loopback. */
   artifactRoots: string[] | undefined;
@@ -61,6 +71,12 @@ export interface SluiceConfig {
   replicas: ReplicaTimes;
 }
 
+export type TlsSettings =
+  | { kind: 'off' }
+  /** Sluice's own certificate, in this folder. */
+  | { kind: 'self-signed'; folder: string }
+  | { kind: 'files'; certificateFile: string; privateKeyFile: string };
+
 /** How long a replica may take for what. */
 export interface ReplicaTimes {
   /** From its start to its being ready. */
@@ -82,6 +98,16 @@ const settings = z.object({
   SLUICE_HOST: z.string().min(1).default('127.0.0.1'),
   SLUICE_PORT: z.coerce.number().int().min(0).max(65_535).default(8_080),
   SLUICE_GRPC_PORT: z.coerce.number().int().min(0).max(65_535).default(8_081),
+  SLUICE_TLS: z.enum(['off', 'self-signed', 'files']).optional(),
+  SLUICE_TLS_CERT: z.string().optional(),
+  SLUICE_TLS_KEY: z.string().optional(),
+  SLUICE_CORS_ORIGINS: z
+    .string()
+    .regex(
+      /^https?:\/\/[^\s,/*]+(\s*,\s*https?:\/\/[^\s,/*]+)*$/,
+      'must be origins as https://host or https://host:port, separated by commas',
+    )
+    .optional(),
   DATABASE_URL: z
     .string()
     .regex(/^postgres(ql)?:\/\//, 'must start with postgres://')
@@ -113,6 +139,12 @@ const settings = z.object({
     .string()
     .regex(/^[0-9a-fA-F]{64}$/, 'must be 64 hex digits (32 bytes)')
     .optional(),
+  SLUICE_EARLIER_MASTER_KEYS: z
+    .string()
+    .regex(/^[0-9a-fA-F]{64}(,[0-9a-fA-F]{64})*$/, 'must be keys of 64 hex digits, separated by commas')
+    .optional(),
+  SLUICE_AUDIT_CHECKPOINTS: z.string().optional(),
+  SLUICE_AUDIT_RETENTION_DAYS: z.coerce.number().int().min(1).max(36_500).default(2_192),
   SLUICE_ARTIFACT_ROOTS: z.string().optional(),
   SLUICE_ARTIFACT_SOURCES: z
     .string()
@@ -171,6 +203,9 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): S
     host: value.SLUICE_HOST,
     port: value.SLUICE_PORT,
     grpcPort: value.SLUICE_GRPC_PORT,
+    tls: tlsOf(value, home),
+    isPlainHttpChosen: value.SLUICE_TLS === 'off',
+    corsOrigins: value.SLUICE_CORS_ORIGINS?.split(',').map((origin) => origin.trim().toLowerCase()) ?? [],
     databaseUrl: value.DATABASE_URL,
     temporalAddress: value.TEMPORAL_ADDRESS,
     temporalNamespace: value.SLUICE_TEMPORAL_NAMESPACE,
@@ -181,6 +216,9 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): S
     traceSampling: value.SLUICE_TRACE_SAMPLING,
     logLevel: value.SLUICE_LOG_LEVEL,
     masterKey: value.SLUICE_MASTER_KEY === undefined ? undefined : Buffer.from(value.SLUICE_MASTER_KEY, 'hex'),
+    earlierMasterKeys: (value.SLUICE_EARLIER_MASTER_KEYS?.split(',') ?? []).map((key) => Buffer.from(key, 'hex')),
+    auditCheckpoints: auditPlace(value.SLUICE_AUDIT_CHECKPOINTS, home),
+    auditRetentionDays: value.SLUICE_AUDIT_RETENTION_DAYS,
     artifactFolder: join(home, 'artifacts'),
     artifactRoots: value.SLUICE_ARTIFACT_ROOTS?.split(':')
       .filter(Boolean)
@@ -213,6 +251,38 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): S
 function withoutRedis(text: string): SluiceConfig['limitsWithoutRedis'] {
   return text === 'refuse' ? { kind: 'refuse' } : { kind: 'local', share: Number(text.slice('local:'.length)) };
 }
+
+function auditPlace(given: string | undefined, home: string): string {
+  if (given === undefined) return join(home, 'audit-checkpoints');
+  if (!given.includes('://')) return resolve(given);
+  if (/^s3:\/\/[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](?:\/[^?#\s]{0,500})?$/.test(given)) return given;
+  throw sluiceError('SLU_PLATFORM_SETTING', {
+    name: 'SLUICE_AUDIT_CHECKPOINTS',
+    problem: 'must be a folder or s3://bucket/prefix',
+  });
+}
+
+type TlsVariables = Pick<z.infer<typeof settings>, 'SLUICE_TLS' | 'SLUICE_TLS_CERT' | 'SLUICE_TLS_KEY'>;
+
+// Files that are named but not used would leave somebody believing that they are.
+function tlsOf(value: TlsVariables, home: string): TlsSettings {
+  const { SLUICE_TLS: kind, SLUICE_TLS_CERT: certificateFile, SLUICE_TLS_KEY: privateKeyFile } = value;
+  const hasFiles = certificateFile !== undefined || privateKeyFile !== undefined;
+  if (kind !== 'files' && hasFiles)
+    throw tlsProblem('SLUICE_TLS', 'must be files when SLUICE_TLS_CERT or SLUICE_TLS_KEY is set');
+  if (kind === 'self-signed') return { kind, folder: join(home, 'tls') };
+  if (kind !== 'files') return { kind: 'off' };
+  if (certificateFile === undefined)
+    throw tlsProblem('SLUICE_TLS_CERT', 'must name a PEM file with the certificate and its chain');
+  if (privateKeyFile === undefined) throw tlsProblem('SLUICE_TLS_KEY', 'must name a PEM file with the private key');
+  return { kind, certificateFile: resolve(certificateFile), privateKeyFile: resolve(privateKeyFile) };
+}
+
+const tlsProblem = (name: string, problem: string): Error => sluiceError('SLU_PLATFORM_SETTING', { name, problem });
+
+/** Whether only callers on this machine reach it. */
+export const isOwnMachine = (host: string): boolean =>
+  host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host);
 
 /** Narrows a setting that the launcher always provides. @throws SLU_PLATFORM_SETTING */
 export function required<T>(value: T | undefined, name: string): T {

@@ -1,5 +1,7 @@
 import { sluiceError } from '#libs/kernel';
 import { DataSource, type EntityManager } from 'typeorm';
+import { asApplicationRole, grantApplicationRole } from './application-role.js';
+import { commitCondition } from './commit-condition.js';
 import { ApiKeyEntity } from './entities/api-key.entity.js';
 import { EndpointEntity, RouteEntity } from './entities/endpoint.entity.js';
 import { ModelVersionEntity } from './entities/model-version.entity.js';
@@ -15,6 +17,8 @@ export interface DatabaseSettings {
   /** Shown in pg_stat_activity. */
   applicationName: string;
   poolSize?: number;
+  /** Every session as the role that can only add to the proof, where the user may be it; see `isRestricted`. */
+  isRestricted?: boolean;
 }
 
 const statementTimeoutMs = 15_000;
@@ -22,13 +26,18 @@ const connectTimeoutMs = 3_000;
 
 /** The one door to PostgreSQL. It owns a pool; dispose of it at the end. */
 export class Database implements AsyncDisposable {
-  private constructor(private readonly source: DataSource) {}
+  private constructor(
+    private readonly source: DataSource,
+    /** Can this connection only insert and select in the audit trail? */
+    readonly isRestricted: boolean,
+  ) {}
 
   /** Connects. @throws SLU_PLATFORM_DATABASE_DOWN */
   static async connect(settings: DatabaseSettings): Promise<Database> {
+    const restrictedUrl = settings.isRestricted === true ? await restrict(settings.url) : undefined;
     const source = new DataSource({
       type: 'postgres',
-      url: settings.url,
+      url: restrictedUrl ?? settings.url,
       applicationName: settings.applicationName,
       entities: [
         ApiKeyEntity,
@@ -54,7 +63,7 @@ export class Database implements AsyncDisposable {
     } catch (cause) {
       throw sluiceError('SLU_PLATFORM_DATABASE_DOWN', {}, { cause, retryAfterSeconds: 2 });
     }
-    return new Database(source);
+    return new Database(source, restrictedUrl !== undefined);
   }
 
   /** Brings the schema to this release; safe when several processes start at once. @returns names of what was applied */
@@ -63,6 +72,7 @@ export class Database implements AsyncDisposable {
     try {
       await runner.query('SELECT pg_advisory_lock($1)', [migrationLock]);
       const applied = await this.source.runMigrations({ transaction: 'each' });
+      await grantApplicationRole(runner);
       return applied.map((migration) => migration.name);
     } finally {
       await runner.query('SELECT pg_advisory_unlock($1)', [migrationLock]);
@@ -72,7 +82,13 @@ export class Database implements AsyncDisposable {
 
   /** One unit of work: commits when `work` returns, rolls back when it throws. */
   async run<T>(work: (tx: Tx) => Promise<T>): Promise<T> {
-    return this.guard(() => this.source.transaction(work));
+    return this.guard(() =>
+      this.source.transaction(async (tx) => {
+        const result = await work(tx);
+        await commitCondition.getStore()?.(tx);
+        return result;
+      }),
+    );
   }
 
   /** Reads (or single statements) outside a transaction. */
@@ -101,6 +117,14 @@ export class Database implements AsyncDisposable {
         throw sluiceError('SLU_REQUEST_MALFORMED', { what: 'a text must not have a NUL character in it' }, { cause });
       throw cause;
     }
+  }
+}
+
+async function restrict(url: string): Promise<string | undefined> {
+  try {
+    return await asApplicationRole(url);
+  } catch (cause) {
+    throw sluiceError('SLU_PLATFORM_DATABASE_DOWN', {}, { cause, retryAfterSeconds: 2 });
   }
 }
 

@@ -1,4 +1,5 @@
 export { ChangeFeed, type Change, type ChangeFeedListener } from './change-feed.js';
+export { commitCondition } from './commit-condition.js';
 export { copyIn } from './copy-in.js';
 export { Database, isUniqueViolation, type DatabaseSettings, type Tx } from './database.js';
 export { ApiKeyEntity } from './entities/api-key.entity.js';

@@ -1,6 +1,7 @@
-// `npm run bench [-- infer|memory|soak|gateway|peers] [--short] [--rounds=N] [--seconds=N]
+// `npm run bench [-- infer|memory|soak|gateway|peers|audit] [--short] [--rounds=N] [--seconds=N]
 // [--requests=N] [--minutes=N] [--only=name,...]`: what Sluice reaches beside baselines and peers of the same minute.
 import { SluiceInstance } from '../support/sluice-instance.ts';
+import { benchAudit } from './bench-audit.ts';
 import { benchGateway } from './bench-gateway.ts';
 import { benchGatewayPeers } from './bench-gateway-peers.ts';
 import { benchInfer } from './bench-infer.ts';
@@ -13,6 +14,10 @@ import { ensureLoadClient } from './load-client.ts';
 
 const options = readBenchOptions(process.argv.slice(2));
 const isWanted = (part: string): boolean => options.part === part || options.part === 'all';
+
+// A PostgreSQL of its own is all that it needs, and nothing else shall run beside it.
+if (isWanted('audit')) await benchAudit(options);
+if (options.part === 'audit') process.exit(0);
 
 await ensureLoadClient();
 await using sluice = await SluiceInstance.start();

@@ -1,4 +1,17 @@
-import { ApiKeys, Directory, KeyRing, Limiting, limitStores, Pepper, roles, SecretSeal, type Role } from '#libs/access';
+import { AuditKeys, Auditing } from '#libs/audit';
+import { FolderPlace } from '#libs/audit/adapters/folder';
+import {
+  ApiKeys,
+  Directory,
+  IdempotencyLedger,
+  KeyRing,
+  Limiting,
+  limitStores,
+  Pepper,
+  roles,
+  SecretSeal,
+  type Role,
+} from '#libs/access';
 import { RolloutLedger, Rollouts } from '#libs/control';
 import {
   ArtifactStore,
@@ -32,6 +45,7 @@ export interface ManagementApi extends AsyncDisposable {
   db: FreshDatabase;
   folder: string;
   refusals: RefusalLog;
+  auditing: Auditing;
   gatekeeper: Gatekeeper;
   admissions: Admissions;
   limiting: Limiting;
@@ -60,6 +74,12 @@ export async function managementApi(
   const { database } = db;
   const folder = await mkdtemp(join(tmpdir(), 'sluice-api-'));
   const log = createLogger({ service: 'test', level: 'silent' });
+  const auditing = await Auditing.start({
+    database,
+    keys: new AuditKeys(Buffer.alloc(32, 5)),
+    place: new FolderPlace(join(folder, 'checkpoints')),
+    log,
+  });
   const pepper = new Pepper(Buffer.alloc(32, 5));
   const keyRing = new KeyRing({ database, pepper });
   const afterChange = (id: string): Promise<void> => keyRing.refresh(id);
@@ -93,6 +113,8 @@ export async function managementApi(
   });
   const quarantine = new QuarantineLedger({ database, log });
   const refusals = new RefusalLog({ database, log });
+  const masterKey = Buffer.alloc(32, 5);
+  const idempotency = new IdempotencyLedger({ database, seal: new SecretSeal(masterKey), masterKey });
   let isDraining = false;
   const registry = new ModelRegistry(database, store, replicaSets, signatures);
   const changed = typeof change === 'function' ? change({ db, log, registry, endpoints, replicaSets }) : change;
@@ -109,9 +131,11 @@ export async function managementApi(
       quarantine,
       apiKeys,
       limiting,
+      auditing,
       directory: new Directory({ database, afterChange }),
       identities: keyRing,
       refusals,
+      idempotency,
       log,
       language: {
         begin: () => {
@@ -138,6 +162,7 @@ export async function managementApi(
     app,
     db,
     folder,
+    auditing,
     refusals,
     gatekeeper: new Gatekeeper(keyRing, refusals),
     admissions: new Admissions(limiting.limits, refusals),
@@ -148,9 +173,11 @@ export async function managementApi(
     [Symbol.asyncDispose]: async () => {
       await app.close();
       await refusals[Symbol.asyncDispose]();
+      await idempotency[Symbol.asyncDispose]();
       await quarantine[Symbol.asyncDispose]();
       keyRing[Symbol.dispose]();
       limiting[Symbol.dispose]();
+      await auditing[Symbol.asyncDispose]();
       await db[Symbol.asyncDispose]();
       await rm(folder, { recursive: true, force: true });
     },

@@ -1,6 +1,13 @@
 import { createRequire } from 'node:module';
 import { secondsToMs } from '#libs/kernel';
-import { loadPackageDefinition, Server, ServerCredentials, type ServiceClientConstructor } from '@grpc/grpc-js';
+import type { KeyPair, TlsCertificate } from '#libs/platform';
+import {
+  experimental,
+  loadPackageDefinition,
+  Server,
+  ServerCredentials,
+  type ServiceClientConstructor,
+} from '@grpc/grpc-js';
 import { loadSync, type Options } from '@grpc/proto-loader';
 import { GrpcService, type GrpcServiceParts } from './grpc-service.js';
 
@@ -10,6 +17,8 @@ export interface GrpcServerSettings {
   port: number;
   /** Most bytes of one message, either way. */
   messageLimitBytes: number;
+  /** Left out: plain HTTP/2. */
+  tls?: TlsCertificate | undefined;
 }
 
 const drainDeadlineMs = secondsToMs(30);
@@ -33,7 +42,7 @@ export class GrpcServer implements AsyncDisposable {
 
   /** @throws Error when the port is taken */
   static async start(parts: GrpcServiceParts, settings: GrpcServerSettings): Promise<GrpcServer> {
-    const { host, port, messageLimitBytes } = settings;
+    const { host, port, messageLimitBytes, tls } = settings;
     const server = new Server({
       ...keepAlive,
       'grpc.max_receive_message_length': messageLimitBytes,
@@ -44,7 +53,7 @@ export class GrpcServer implements AsyncDisposable {
     server.addService(serviceOf('health', 'grpc.health.v1.Health'), service.health);
     const address = `${host.includes(':') ? `[${host}]` : host}:${port}`;
     const bound = await new Promise<number>((resolve, reject) => {
-      server.bindAsync(address, ServerCredentials.createInsecure(), (problem, taken) =>
+      server.bindAsync(address, credentialsOf(tls), (problem, taken) =>
         problem === null ? resolve(taken) : reject(problem),
       );
     });
@@ -57,6 +66,26 @@ export class GrpcServer implements AsyncDisposable {
     await new Promise<void>((resolve) => this.server.tryShutdown(() => resolve()));
     clearTimeout(timer);
   }
+}
+
+/** What is renewed is served with from the next connection on. */
+function credentialsOf(tls: TlsCertificate | undefined): ServerCredentials {
+  if (tls === undefined) return ServerCredentials.createInsecure();
+  const updateOf = ({ certificate, privateKey }: KeyPair): experimental.IdentityCertificateUpdate => ({
+    certificate: Buffer.from(certificate),
+    privateKey: Buffer.from(privateKey),
+  });
+  const provider: experimental.CertificateProvider = {
+    addIdentityCertificateListener: (listener) => {
+      process.nextTick(() => listener(updateOf(tls.current)));
+      tls.onRenewed((pair) => listener(updateOf(pair)));
+    },
+    // The server and its certificate end together.
+    removeIdentityCertificateListener: () => undefined,
+    addCaCertificateListener: () => undefined,
+    removeCaCertificateListener: () => undefined,
+  };
+  return experimental.createCertificateProviderServerCredentials(provider, null, false);
 }
 
 function serviceOf(file: string, name: string): ServiceClientConstructor['service'] {

@@ -67,7 +67,7 @@ export class Gatekeeper {
     try {
       requirePermit(principal, action);
     } catch (failure) {
-      this.refuse(req, failure, actorOf(principal), `action:${action}`);
+      this.refuse(req, failure, actorOf(principal), `action:${action}`, principal.tenantId);
     }
     return principal;
   }
@@ -77,12 +77,12 @@ export class Gatekeeper {
     const forwarded = req.headers['x-forwarded-for'];
     const origin: RequestOrigin = { address: req.ip, forwardedFor: [forwarded ?? []].flat().join(',') || undefined };
     if (includesAddress(principal.networks, this.addresses.of(origin))) return principal;
-    return this.refuse(req, sluiceError('SLU_ACCESS_NETWORK'), actorOf(principal), resource);
+    return this.refuse(req, sluiceError('SLU_ACCESS_NETWORK'), actorOf(principal), resource, principal.tenantId);
   }
 
-  private refuse(req: AdmittedRequest, failure: unknown, actor: string, resource: string): never {
+  private refuse(req: AdmittedRequest, failure: unknown, actor: string, resource: string, tenantId?: string): never {
     if (isSluiceError(failure) && (failure.status === 401 || failure.status === 403))
-      this.refusals.note({ actor, resource, code: failure.code, requestId: req.id });
+      this.refusals.note({ actor, resource, code: failure.code, requestId: req.id, tenantId });
     throw failure;
   }
 }
@@ -99,18 +99,23 @@ export function whenAdmitted(
   } catch (failure) {
     return done(failure as Error);
   }
-  if (principal instanceof Promise) {
-    principal.then(
-      (known) => {
-        use(known);
-        done();
-      },
-      (failure: unknown) => done(failure as Error),
-    );
-    return;
-  }
+  if (principal instanceof Promise) return void afterwards(principal, use, done);
   use(principal);
   done();
+}
+
+async function afterwards(
+  admitting: Promise<Principal>,
+  use: (principal: Principal) => void,
+  done: (failure?: Error) => void,
+): Promise<void> {
+  let refusal: Error | undefined;
+  try {
+    use(await admitting);
+  } catch (failure) {
+    refusal = failure as Error;
+  }
+  done(refusal);
 }
 
 /** The password of HTTP Basic, as the bearer key that it is. */

@@ -34,7 +34,7 @@ export class ProblemFilter implements ExceptionFilter {
 
 function setHeaders(reply: FastifyReply, req: FastifyRequest, error: SluiceError, routes: RouteBook): void {
   const { status } = error;
-  if (status === 503 || status === 429)
+  if (status === 503 || status === 429 || error.retryAfterSeconds !== undefined)
     reply.header('retry-after', String(error.retryAfterSeconds ?? defaultRetryAfterSeconds));
   if (status === 405) reply.header('allow', routes.methodsAt(pathOf(req)).join(', '));
   if (status === 401) {

@@ -20,3 +20,21 @@ it('cannot be used to flood the audit trail: a bounded number of rows per round,
     Array.from({ length: 3 }, () => ({ code: 'SLU_ACCESS_FORBIDDEN', count: 1, othersNotShown: 997 })),
   );
 });
+
+it('keeps what could not be written while PostgreSQL was away', async () => {
+  await using db = await freshDatabase();
+  await using refusals = new RefusalLog({
+    database: db.database,
+    log: createLogger({ service: 'test', level: 'silent' }),
+  });
+  const refusal = { actor: 'key:1', resource: 'action:infer', code: 'SLU_ACCESS_FORBIDDEN', requestId: 'r' } as const;
+  refusals.note(refusal);
+  await db.takeAway();
+  await refusals.flush();
+  refusals.note(refusal);
+  await db.giveBack();
+  await refusals.flush();
+  expect(await db.database.query('SELECT detail FROM audit_events')).toEqual([
+    { detail: { code: 'SLU_ACCESS_FORBIDDEN', count: 2 } },
+  ]);
+});

@@ -1,4 +1,4 @@
-import { appendAudit } from '#libs/audit';
+import { appendAudits } from '#libs/audit';
 import { secondsToMs, type ErrorCode } from '#libs/kernel';
 import type { Logger } from '#libs/platform';
 import type { Database } from '#libs/store';
@@ -10,6 +10,7 @@ export interface Refusal {
   resource: string;
   code: ErrorCode;
   requestId: string;
+  tenantId?: string | undefined;
 }
 
 interface Tally extends Refusal {
@@ -65,14 +66,31 @@ export class RefusalLog implements AsyncDisposable {
     this.tallies = new Map();
     this.uncounted = 0;
     try {
-      await this.settings.database.run(async (tx) => {
-        for (const { actor, resource, code, requestId, count } of tallies.values()) {
-          const detail = { code, count, ...(uncounted > 0 && { othersNotShown: uncounted }) };
-          await appendAudit(tx, { actor, action: 'access.refuse', resource, outcome: 'refused', requestId, detail });
-        }
-      });
+      await this.settings.database.run((tx) =>
+        appendAudits(
+          tx,
+          [...tallies.values()].map(({ code, count, ...refusal }) => ({
+            ...refusal,
+            action: 'access.refuse',
+            outcome: 'refused' as const,
+            detail: { code, count, ...(uncounted > 0 && { othersNotShown: uncounted }) },
+          })),
+        ),
+      );
     } catch (failure) {
-      this.settings.log.warn({ err: failure, rows: tallies.size }, 'refusals could not be written to the audit trail');
+      this.settings.log.warn({ err: failure, rows: tallies.size }, 'refusals wait to be written to the audit trail');
+      this.putBack(tallies, uncounted);
+    }
+  }
+
+  // While the database is away they wait, as many as a round may have; of the rest the number is kept.
+  private putBack(tallies: Map<string, Tally>, uncounted: number): void {
+    this.uncounted += uncounted;
+    for (const [key, tally] of tallies) {
+      const newer = this.tallies.get(key);
+      if (newer !== undefined) newer.count += tally.count;
+      else if (this.tallies.size < (this.settings.rowsPerRound ?? defaultRowsPerRound)) this.tallies.set(key, tally);
+      else this.uncounted += tally.count;
     }
   }
 }

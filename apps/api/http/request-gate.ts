@@ -1,6 +1,6 @@
 import type { Principal } from '#libs/access';
-import { sluiceError } from '#libs/kernel';
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { days, sluiceError } from '#libs/kernel';
+import type { FastifyInstance, FastifyReply } from 'fastify';
 import { basicAsBearer, whenAdmitted, type Gatekeeper } from './gatekeeper.js';
 import { hasKeyInQuery } from './key-in-query.js';
 import { isProtocolUrl } from './route-book.js';
@@ -16,23 +16,40 @@ declare module 'fastify' {
 
 export interface RequestGateParts {
   gatekeeper: Gatekeeper;
+  /** Whether browsers may be told never to come without TLS again. */
+  isTlsForGood: boolean;
   isDraining: () => boolean;
 }
 
 const drainRetrySeconds = 2;
 
+const securityHeaders = {
+  'cache-control': 'no-store',
+  'x-content-type-options': 'nosniff',
+  'x-frame-options': 'DENY',
+  'referrer-policy': 'no-referrer',
+  'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
+  'cross-origin-resource-policy': 'same-origin',
+  'cross-origin-opener-policy': 'same-origin',
+  'x-permitted-cross-domain-policies': 'none',
+};
+
+const strictTransport = { 'strict-transport-security': `max-age=${days(365)}` };
+
 /**
  * The first thing that happens to a management request, before a byte of its body is read: it gets its id and the
  * security headers, and is let in or not. An unknown path is closed as well.
  */
-export function gateRequests(fastify: FastifyInstance, { gatekeeper, isDraining }: RequestGateParts): void {
+export function gateRequests(fastify: FastifyInstance, parts: RequestGateParts): void {
+  const { gatekeeper, isDraining } = parts;
+  const headers = parts.isTlsForGood ? { ...securityHeaders, ...strictTransport } : securityHeaders;
   // Null for the start, as Fastify wants it for what is set per request.
   fastify.decorateRequest('principal', null as unknown as Principal);
   fastify.decorateRequest('traceId', '');
   fastify.addHook('onRequest', (req, reply, done) => {
     // The protocols have hooks of their own. An unmatched path below them is theirs too, and serves nothing.
     if (isProtocolUrl(req.url)) return done();
-    setHeaders(req, reply);
+    reply.header('sluice-request-id', req.id).headers(headers);
     try {
       if (isDraining()) refuseWhileDraining(reply);
       if (hasKeyInQuery(req.url)) throw sluiceError('SLU_ACCESS_KEY_IN_QUERY');
@@ -48,17 +65,6 @@ export function gateRequests(fastify: FastifyInstance, { gatekeeper, isDraining 
     } catch (failure) {
       return done(failure as Error);
     }
-  });
-}
-
-function setHeaders(req: FastifyRequest, reply: FastifyReply): void {
-  reply.headers({
-    'sluice-request-id': req.id,
-    'cache-control': 'no-store',
-    'x-content-type-options': 'nosniff',
-    'x-frame-options': 'DENY',
-    'referrer-policy': 'no-referrer',
-    'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
   });
 }
 

@@ -7,7 +7,7 @@ const defaultRetryAfterSeconds = 1;
 /** Answers in the protocol's error shape: `{"error": "<one sentence>"}`. */
 export function sendOipError(reply: FastifyReply, error: SluiceError): FastifyReply {
   const { status } = error;
-  if (status === 503 || status === 429)
+  if (status === 503 || status === 429 || error.retryAfterSeconds !== undefined)
     reply.header('retry-after', String(error.retryAfterSeconds ?? defaultRetryAfterSeconds));
   if (status === 401) reply.header('www-authenticate', 'Bearer');
   // After a body that did not come, or not whole, the connection's next bytes cannot be told apart.

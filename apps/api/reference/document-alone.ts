@@ -25,9 +25,9 @@ export async function documentAlone(): Promise<OpenApiDocument> {
       log: createLogger({ service: 'docs', level: 'silent' }),
       tracer: trace.getTracer('docs'),
       isDraining: () => false,
-    } as Partial<ServerParts>,
-    { get: (target, name) => (name in target ? target[name as keyof ServerParts] : nothing) },
-  ) as ServerParts;
+    },
+    { get: (target, name) => (name in target ? target[name as keyof typeof target] : nothing) },
+  ) as unknown as ServerParts;
   const app = await createServer(parts, { version: '0.0.0', bodyLimitBytes: 1_024 });
   const answer = await app.inject({ url: '/openapi.json', headers: { authorization: 'Bearer none' } });
   await app.close();

@@ -2,6 +2,7 @@ import type { Action } from '#libs/access';
 import { errorTable, type ErrorCode } from '#libs/kernel';
 import { z } from 'zod';
 import { archiveTypes } from '../http/body-parsers.js';
+import { takesIdempotencyKey } from '../http/idempotency.js';
 import type { OperationSpec } from '../http/operation.js';
 import type { BookedOperation } from '../http/route-book.js';
 
@@ -44,6 +45,22 @@ const problemSchema = z.object({
   requestId: z.uuid(),
   problems: z.array(z.object({ field: z.string(), problem: z.string() })).optional(),
 });
+
+const withIdempotencyKey: readonly ErrorCode[] = [
+  'SLU_REQUEST_IDEMPOTENCY_KEY',
+  'SLU_REQUEST_IDEMPOTENCY_OTHER',
+  'SLU_REQUEST_IDEMPOTENCY_RUNNING',
+  'SLU_REQUEST_IDEMPOTENCY_LOST',
+];
+
+const idempotencyKeyParameter = {
+  name: 'Idempotency-Key',
+  in: 'header',
+  required: false,
+  description:
+    'A text of your own for this one request, a UUID for example. Sent again with the same body within 24 hours, the first answer comes back and nothing is done twice.',
+  schema: { type: 'string', minLength: 1, maxLength: 255, pattern: '^[!-~]+$' },
+};
 
 /** The OpenAPI 3.1 document, made from the routes as they are registered. */
 export function openApiDocument(
@@ -102,14 +119,22 @@ function protocolPermit(method: string, path: string): Action {
 }
 
 function operationObject(method: string, path: string, operation: OperationSpec): object {
+  const isRepeatable = takesIdempotencyKey({ method, url: path });
   return {
     operationId: `${method.toLowerCase()}${path.replace(/[^A-Za-z0-9]+(\w?)/g, (_all, next: string) => next.toUpperCase())}`,
     summary: operation.summary,
     tags: [operation.tag],
     'x-sluice-permit': operation.permit,
-    parameters: [...pathParameters(operation), ...queryParameters(operation)],
+    parameters: [
+      ...pathParameters(operation),
+      ...queryParameters(operation),
+      ...(isRepeatable ? [idempotencyKeyParameter] : []),
+    ],
     ...bodyObject(operation),
-    responses: { ...answerObjects(operation), ...refusalObjects(operation) },
+    responses: {
+      ...answerObjects(operation, isRepeatable),
+      ...refusalObjects(operation, isRepeatable ? withIdempotencyKey : []),
+    },
   };
 }
 
@@ -146,25 +171,32 @@ function bodyObject({ body, isBodyOptional, takesArchive }: OperationSpec): obje
   };
 }
 
-const answerObjects = ({ answers }: OperationSpec): Record<string, object> =>
+const answerObjects = ({ answers }: OperationSpec, isRepeatable: boolean): Record<string, object> =>
   Object.fromEntries(
     Object.entries(answers).map(([status, { description, schema, contentType = 'application/json' }]) => [
       status,
       {
         description,
-        headers: { 'sluice-request-id': { schema: { type: 'string', format: 'uuid' } } },
+        headers: {
+          'sluice-request-id': { schema: { type: 'string', format: 'uuid' } },
+          ...(isRepeatable && { 'idempotent-replayed': { schema: { const: 'true' } } }),
+        },
         content: { [contentType]: schema === undefined ? {} : { schema: schemaOf(schema, 'output') } },
       },
     ]),
   );
 
-function refusalObjects({ refusals = [], body, query }: OperationSpec): Record<string, object> {
+function refusalObjects(
+  { refusals = [], body, query }: OperationSpec,
+  more: readonly ErrorCode[],
+): Record<string, object> {
   const byStatus = new Map<number, ErrorCode[]>();
   for (const code of new Set([
     ...everywhere,
     ...(query === undefined ? [] : withQuery),
     ...(body === undefined ? [] : withBody),
     ...refusals,
+    ...more,
   ])) {
     const { status } = errorTable[code];
     byStatus.set(status, [...(byStatus.get(status) ?? []), code]);

@@ -1,12 +1,16 @@
 import { ensureAdminKey } from '#libs/access';
-import { isSluiceError } from '#libs/kernel';
+import { AuditKeys, sealAuditRows } from '#libs/audit';
+import { isSluiceError, systemClock } from '#libs/kernel';
 import {
+  certificateLoader,
   freePort,
   isPortFree,
   loadConfig,
   NodeChild,
   StartRefused,
   StateFolder,
+  TlsCertificate,
+  type KeyPair,
   type SluiceConfig,
 } from '#libs/platform';
 import { Database } from '#libs/store';
@@ -15,10 +19,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { startDatabase, startTemporal, type Service } from './embedded-services.js';
 import { Keystrokes, type SignalWay } from './keystrokes.js';
+import { OwnApi } from './own-api.js';
 import { Progress } from './progress.js';
 import { offerSamples } from './samples.js';
 import { startSupervisor } from './supervisor.js';
-import { baseAddress, welcome } from './welcome.js';
+import { welcome } from './welcome.js';
 
 const readyDeadlineMs = 120_000;
 
@@ -81,6 +86,7 @@ async function startAll(
 ): Promise<void> {
   const folder = await StateFolder.open(config.home, config.socketFolder, config.version);
   await refuseUsedPorts(config, folder.wasLeftBehind);
+  const ownApi = new OwnApi(config, await certificateOf(config));
   const masterKey = config.masterKey?.toString('hex') ?? (await folder.masterKey());
 
   // PostgreSQL and Temporal do not need each other, but their lines on the terminal would mix.
@@ -92,6 +98,8 @@ async function startAll(
   const database = await Database.connect({ url: postgres.address, applicationName: 'sluice-launcher', poolSize: 4 });
   running.add('database connections', { stop: () => database[Symbol.asyncDispose](), kill: () => undefined });
   await progress.step('schema', 'bringing it up to date', () => database.migrate());
+  await sealAuditRows(database, { keys: new AuditKeys(Buffer.from(masterKey, 'hex'), config.earlierMasterKeys) });
+  await database.query('UPDATE audit_retention SET days = $1', [config.auditRetentionDays]);
   const adminKeyFile = join(config.home, 'admin-key');
   await ensureAdminKey({ database, homeFile: adminKeyFile, masterKey: Buffer.from(masterKey, 'hex') });
   if (folder.record.hasSamples !== true) {
@@ -119,10 +127,10 @@ async function startAll(
   running.add('api', api);
   await progress.step('processes', 'starting API, worker and model servers', async () => {
     await Promise.all([api.start(), worker.start()]);
-    await waitUntilReady(config);
+    await waitUntilReady(config, ownApi);
   });
   running.add('state folder', { stop: () => folder[Symbol.asyncDispose](), kill: () => undefined });
-  progress.line(await welcome(config, adminKeyFile, temporal));
+  progress.line(await welcome(config, adminKeyFile, temporal, ownApi));
 }
 
 function addresses(config: SluiceConfig, postgres: Service, temporal: Service): Record<string, string> {
@@ -168,11 +176,18 @@ async function refuseUsedPort(
   throw new StartRefused(`port ${port} on ${host} is in use. Stop what uses it, or choose another by ${setting}`);
 }
 
-async function waitUntilReady(config: SluiceConfig): Promise<void> {
-  const address = `${baseAddress(config)}/v2/health/ready`;
+/** What the API will serve with, so that a file that cannot be used is told of before anything starts. */
+async function certificateOf(config: SluiceConfig): Promise<KeyPair | undefined> {
+  const load = certificateLoader(config, systemClock);
+  if (load === undefined) return undefined;
+  using certificate = await TlsCertificate.open({ load, onProblem: () => undefined });
+  return certificate.current;
+}
+
+async function waitUntilReady(config: SluiceConfig, api: OwnApi): Promise<void> {
   const deadline = performance.now() + readyDeadlineMs;
   for (;;) {
-    const answer = await fetch(address).catch(() => undefined);
+    const answer = await api.ask('/v2/health/ready');
     if (answer?.status === 200) return;
     if (performance.now() > deadline)
       throw new Error(`the API was not ready within ${readyDeadlineMs / 1_000} s; see ${config.home}/logs`);

@@ -8,5 +8,7 @@ it.each([
   ['::', 'http://[::1]:8080'],
   ['models.example', 'http://models.example:8080'],
 ])('prints an address that can be called when the API listens on %s', (host, address) => {
-  expect(baseAddress({ host, port: 8080 })).toBe(address);
+  expect(baseAddress({ host, port: 8080, tls: { kind: 'off' } })).toBe(address);
+  const tls = { kind: 'self-signed', folder: '' } as const;
+  expect(baseAddress({ host, port: 8080, tls })).toBe(address.replace('http:', 'https:'));
 });

@@ -180,7 +180,7 @@ async function guardUnique<T>(noun: DirectoryNoun, entry: object, work: () => Pr
   } catch (cause) {
     if (!isUniqueViolation(cause)) throw cause;
     const { unique } = directoryKinds[noun];
-    const value = String((entry as Record<string, unknown>)[unique] ?? '');
+    const value = (entry as Record<string, string | undefined>)[unique] ?? '';
     throw sluiceError('SLU_ACCESS_OWNER_CONFLICT', { kind: wordOf(noun), field: unique, value }, { cause });
   }
 }

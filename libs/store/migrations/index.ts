@@ -5,8 +5,10 @@ import { SecretHeaders1763900000004 } from './0004-secret-headers.js';
 import { ArtifactTrust1763900000005 } from './0005-artifact-trust.js';
 import { EndpointPolicies1763900000006 } from './0006-endpoint-policies.js';
 import { Quarantine1763900000008 } from './0008-quarantine.js';
+import { IdempotencyKeys1763900000013 } from './0013-idempotency-keys.js';
 import { Identity1763900000009 } from './0009-identity.js';
 import { Limits1763900000010 } from './0010-limits.js';
+import { AuditChain1763900000012 } from './0012-audit-chain.js';
 
 /** In order. Forward only, one concern each. */
 export const migrations = [
@@ -17,6 +19,8 @@ export const migrations = [
   ArtifactTrust1763900000005,
   EndpointPolicies1763900000006,
   Quarantine1763900000008,
+  IdempotencyKeys1763900000013,
   Identity1763900000009,
   Limits1763900000010,
+  AuditChain1763900000012,
 ];

@@ -1,0 +1,1 @@
+export { FolderPlace } from './folder-place.js';

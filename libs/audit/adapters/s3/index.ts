@@ -1,0 +1,1 @@
+export { S3Place, type S3PlaceSettings } from './s3-place.js';

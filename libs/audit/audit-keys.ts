@@ -1,0 +1,119 @@
+import {
+  createHash,
+  createHmac,
+  createPrivateKey,
+  createPublicKey,
+  createSecretKey,
+  hkdfSync,
+  sign,
+  timingSafeEqual,
+  verify,
+  type KeyObject,
+} from 'node:crypto';
+
+const keyBytes = 32;
+const keyIdLength = 16;
+/** RFC 8410: what stands before the 32 bytes of an Ed25519 private key in PKCS #8. */
+const pkcs8Start = Buffer.from('302e020100300506032b657004220420', 'hex');
+
+interface KeySet {
+  id: string;
+  chain: KeyObject;
+  seal: KeyObject;
+  signing: KeyObject;
+  publicKey: string;
+}
+
+/**
+ * The keys of the trail, derived from the master key (HKDF-SHA-256): one that binds the rows, one that seals a row before
+ * it is bound, and an Ed25519 key that signs. Earlier master keys go on verifying what they have bound.
+ */
+export class AuditKeys {
+  private readonly current: KeySet;
+  private readonly sets: ReadonlyMap<string, KeySet>;
+
+  constructor(masterKey: Buffer, earlierMasterKeys: readonly Buffer[] = []) {
+    this.current = keySet(masterKey);
+    this.sets = new Map([...earlierMasterKeys.map(keySet), this.current].map((set) => [set.id, set]));
+  }
+
+  /** Names all three keys, and says nothing about them: it is a digest of the public one. */
+  get id(): string {
+    return this.current.id;
+  }
+
+  /** SPKI, PEM. */
+  get publicKey(): string {
+    return this.current.publicKey;
+  }
+
+  publicKeyOf(id: string): string | undefined {
+    return this.sets.get(id)?.publicKey;
+  }
+
+  mac(text: string): Buffer {
+    return createHmac('sha256', this.current.chain).update(text).digest();
+  }
+
+  /** @returns undefined when no known master key has this id */
+  isMac(text: string, mac: Buffer, id: string): boolean | undefined {
+    const set = this.sets.get(id);
+    return set === undefined ? undefined : isEqual(createHmac('sha256', set.chain).update(text).digest(), mac);
+  }
+
+  seal(text: string): Buffer {
+    return createHmac('sha256', this.current.seal).update(text).digest();
+  }
+
+  isSeal(text: string, seal: Buffer | null, id: string | null): boolean {
+    const set = id === null ? undefined : this.sets.get(id);
+    if (set === undefined || seal === null) return false;
+    return isEqual(createHmac('sha256', set.seal).update(text).digest(), seal);
+  }
+
+  /** @returns base64. @param id of an earlier key, when its own word is wanted */
+  sign(text: string, id = this.current.id): string | undefined {
+    const set = this.sets.get(id);
+    return set === undefined ? undefined : sign(null, Buffer.from(text), set.signing).toString('base64');
+  }
+}
+
+/** @param signature base64 @param publicKey SPKI, PEM */
+export function isSignedBy(publicKey: string, text: string, signature: string): boolean {
+  try {
+    return verify(null, Buffer.from(text), createPublicKey(publicKey), Buffer.from(signature, 'base64'));
+  } catch {
+    return false;
+  }
+}
+
+/** The id that a public key has here. @throws Error when it is no Ed25519 public key */
+export function keyIdOf(publicKeyPem: string): string {
+  const key = createPublicKey(publicKeyPem);
+  if (key.asymmetricKeyType !== 'ed25519') throw new Error('it is not an Ed25519 public key');
+  return digestOf(key);
+}
+
+function keySet(masterKey: Buffer): KeySet {
+  const derive = (purpose: string): Buffer =>
+    Buffer.from(hkdfSync('sha256', masterKey, Buffer.alloc(0), purpose, keyBytes));
+  const seed = derive('sluice audit signature');
+  const signing = createPrivateKey({ key: Buffer.concat([pkcs8Start, seed]), format: 'der', type: 'pkcs8' });
+  const publicKey = createPublicKey(signing);
+  return {
+    id: digestOf(publicKey),
+    // As key objects: a bare buffer would be made into one for every row, at five times the cost of the code itself.
+    chain: createSecretKey(derive('sluice audit chain')),
+    seal: createSecretKey(derive('sluice audit seal')),
+    signing,
+    publicKey: publicKey.export({ format: 'pem', type: 'spki' }).toString(),
+  };
+}
+
+const digestOf = (key: KeyObject): string =>
+  createHash('sha256')
+    .update(key.export({ format: 'der', type: 'spki' }))
+    .digest('hex')
+    .slice(0, keyIdLength);
+
+const isEqual = (one: Buffer, other: Buffer): boolean => one.length === other.length && timingSafeEqual(one, other);

@@ -1,0 +1,134 @@
+import { hours, secondsToMs, systemClock, type Clock } from '#libs/kernel';
+import type { Logger } from '#libs/platform';
+import type { Database, Tx } from '#libs/store';
+import { appendAudit } from './audit-trail.js';
+import type { AuditKeys } from './audit-keys.js';
+import { chainStart } from './chain-link.js';
+import { signedTombstone } from './checkpoint.js';
+
+export interface AuditPurgeSettings {
+  database: Database;
+  keys: AuditKeys;
+  log: Logger;
+  clock?: Clock;
+  everySeconds?: number;
+  rowsPerTombstone?: number;
+}
+
+interface Run {
+  first: string;
+  last: string;
+  oldestAt: string;
+  newestAt: string;
+}
+
+const defaultEverySeconds = hours(6);
+const defaultRowsPerTombstone = 20_000;
+const purgeLock = 7_583_015;
+
+/** Lets rows go whose time is over and which no hold covers, and leaves a signed tombstone in their place. */
+export class AuditPurge implements AsyncDisposable {
+  private timer: NodeJS.Timeout | undefined;
+  private working: Promise<unknown> = Promise.resolve();
+
+  constructor(private readonly settings: AuditPurgeSettings) {}
+
+  start(): void {
+    const run = (): void => {
+      this.working = this.purge().catch((err: unknown) =>
+        this.settings.log.warn({ err }, 'old audit rows could not be purged; it is tried again later'),
+      );
+    };
+    this.timer = setInterval(run, secondsToMs(this.settings.everySeconds ?? defaultEverySeconds));
+    this.timer.unref();
+    run();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    clearInterval(this.timer);
+    await this.working;
+  }
+
+  /** @returns how many rows went */
+  async purge(): Promise<number> {
+    let gone = 0;
+    for (;;) {
+      const removed = await this.purgeRun();
+      if (removed === 0) return gone;
+      gone += removed;
+    }
+  }
+
+  private async purgeRun(): Promise<number> {
+    const { database, keys, clock = systemClock, log } = this.settings;
+    return database.run(async (tx) => {
+      const [lock] = (await tx.query('SELECT pg_try_advisory_xact_lock($1) AS held', [purgeLock])) as {
+        held: boolean;
+      }[];
+      const run = lock?.held === true ? await this.firstRun(tx) : undefined;
+      if (run === undefined) return 0;
+      const [firstPosition, lastPosition] = [Number(run.first), Number(run.last)];
+      const stone = signedTombstone(keys, {
+        firstPosition,
+        lastPosition,
+        previousHash: await hashBefore(tx, firstPosition),
+        lastHash: await hashOfRow(tx, lastPosition),
+        oldestAt: run.oldestAt,
+        newestAt: run.newestAt,
+        purgedAt: clock.now().toISOString(),
+        actor: 'system',
+      });
+      await tx.query('INSERT INTO audit_tombstones (first_position, last_position, body) VALUES ($1, $2, $3)', [
+        firstPosition,
+        lastPosition,
+        stone,
+      ]);
+      // The database looks for itself whether they may go.
+      const [answer] = (await tx.query('SELECT purge_audit($1, $2) AS removed', [firstPosition, lastPosition])) as {
+        removed: string;
+      }[];
+      const removed = Number(answer?.removed ?? 0);
+      await appendAudit(tx, {
+        actor: 'system',
+        action: 'audit.purge',
+        resource: `audit:${firstPosition}-${lastPosition}`,
+        outcome: 'done',
+        detail: { rows: removed, lastHash: stone.lastHash },
+      });
+      log.info({ firstPosition, lastPosition, rows: removed }, 'audit rows were purged after their time');
+      return removed;
+    });
+  }
+
+  /** The first rows beside each other that may all go. The last row of the chain stays, so that the chain has an end. */
+  private async firstRun(tx: Tx): Promise<Run | undefined> {
+    const [run] = (await tx.query(
+      `WITH old AS (
+         SELECT l.position, e.at FROM audit_links l JOIN audit_events e ON e.seq = l.event_seq
+         WHERE e.at < now() - make_interval(days => (SELECT days FROM audit_retention))
+           AND l.position < (SELECT max(position) FROM audit_links) AND NOT audit_is_held(e)
+         ORDER BY l.position LIMIT $1),
+       runs AS (SELECT position, at, position - row_number() OVER (ORDER BY position) AS run FROM old)
+       SELECT min(position)::text AS first, max(position)::text AS last,
+         to_char(min(at) AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS "oldestAt",
+         to_char(max(at) AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS "newestAt"
+       FROM runs GROUP BY run ORDER BY min(position) LIMIT 1`,
+      [this.settings.rowsPerTombstone ?? defaultRowsPerTombstone],
+    )) as Run[];
+    return run;
+  }
+}
+
+async function hashBefore(tx: Tx, position: number): Promise<string> {
+  if (position === 1) return chainStart.hash.toString('hex');
+  const [stone] = (await tx.query(`SELECT body->>'lastHash' AS hash FROM audit_tombstones WHERE last_position = $1`, [
+    position - 1,
+  ])) as { hash: string }[];
+  return stone?.hash ?? hashOfRow(tx, position - 1);
+}
+
+async function hashOfRow(tx: Tx, position: number): Promise<string> {
+  const [row] = (await tx.query('SELECT hash FROM audit_links WHERE position = $1', [position])) as { hash: Buffer }[];
+  if (row === undefined) throw new Error(`row ${position} of the audit chain is missing: nothing is purged beside it`);
+  return row.hash.toString('hex');
+}
