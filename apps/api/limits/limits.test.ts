@@ -64,7 +64,7 @@ describe('limits that are set', () => {
   it('count instead of the tier’s, are read, and are taken back', async () => {
     expect((await call('PUT', `/api/limits/tenant/${tenant}`, { requestsPerDay: 0 })).statusCode).toBe(200);
     const refused = await infer();
-    expect([refused.statusCode, refused.headers['sluice-error-code']]).toEqual([429, 'SLU_ACCESS_LIMIT_REACHED']);
+    expect([refused.statusCode, refused.headers['sluice-error-code']]).toEqual([400, 'SLU_ACCESS_LIMIT_NEVER']);
     expect((await call('GET', '/api/limits?scope=tenant')).json<{ limits: unknown[] }>().limits).toHaveLength(1);
     expect((await call('DELETE', `/api/limits/tenant/${tenant}`)).statusCode).toBe(204);
     expect((await call('GET', `/api/limits/tenant/${tenant}`)).json()).toMatchObject({
