@@ -191,11 +191,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): S
     });
   }
   const value = parsed.data;
-  if (value.SLUICE_API_PROCESSES > 1 && value.REDIS_URL === undefined)
-    throw sluiceError('SLU_PLATFORM_SETTING', {
-      name: 'REDIS_URL',
-      problem: `is not set, and SLUICE_API_PROCESSES=${value.SLUICE_API_PROCESSES} processes can only count limits together in Redis`,
-    });
+  refuseSeveralAlone(value);
   const home = resolve(value.SLUICE_HOME);
   return {
     version: packageVersion(),
@@ -246,6 +242,17 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): S
       drainDeadlineSeconds: value.SLUICE_REPLICA_DRAIN_SECONDS,
     },
   };
+}
+
+type LimitVariables = Pick<z.infer<typeof settings>, 'SLUICE_API_PROCESSES' | 'REDIS_URL'>;
+
+// Each would let in as much as all of them together may.
+function refuseSeveralAlone({ SLUICE_API_PROCESSES: processes, REDIS_URL: redisUrl }: LimitVariables): void {
+  if (processes === 1 || redisUrl !== undefined) return;
+  throw sluiceError('SLU_PLATFORM_SETTING', {
+    name: 'REDIS_URL',
+    problem: `is not set, and SLUICE_API_PROCESSES=${processes} processes can only count limits together in Redis`,
+  });
 }
 
 function withoutRedis(text: string): SluiceConfig['limitsWithoutRedis'] {

@@ -10,10 +10,13 @@ await new Promise((resolve) => redis.once('ready', resolve));
 const store = new RedisLimitStore({ redis, leaseSeconds: Number(leaseSeconds) });
 const set = new LimitSet(limitsOf('tenant', 'raced', JSON.parse(allowance)));
 
-const server = createServer(async (req, res) => {
+const answer = async (res) => {
   try {
     const { refusedBy, hold } = await store.admit(set, { requests: 1, streams: 0, tokens: 0 });
-    if (hold === undefined) return res.writeHead(429).end(set.limits[refusedBy].name);
+    if (hold === undefined) {
+      res.writeHead(429).end(set.limits[refusedBy].name);
+      return;
+    }
     // Told at once, so that whoever counts knows of it even when this process dies in the next moment.
     res.writeHead(200).write('admitted\n');
     await new Promise((resolve) => setTimeout(resolve, 2 + Math.random() * 20));
@@ -22,6 +25,7 @@ const server = createServer(async (req, res) => {
   } catch {
     res.writeHead(503).end();
   }
-});
+};
+const server = createServer((_req, res) => void answer(res));
 server.listen(0, '127.0.0.1', () => process.send({ port: server.address().port }));
 process.on('disconnect', () => process.exit());
