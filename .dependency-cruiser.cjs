@@ -8,7 +8,8 @@ const mayImport = {
   platform: ['kernel'],
   store: ['kernel', 'platform'],
   audit: ['kernel', 'platform', 'store'],
-  access: order.slice(0, 4),
+  // What a request costs and how much of a budget a process gets are verdicts.
+  access: [...order.slice(0, 4), 'decisions'],
   inference: order,
   safety: order,
   datasets: order,

@@ -1,4 +1,13 @@
-import { ApiKeys, Directory, LimitOverrides, Tiers, type Limiting } from '#libs/access';
+import {
+  ApiKeys,
+  BudgetRegister,
+  Directory,
+  LimitOverrides,
+  PriceList,
+  Tiers,
+  Usage,
+  type Limiting,
+} from '#libs/access';
 import { Auditing } from '#libs/audit';
 import { Rollouts } from '#libs/control';
 import {
@@ -16,6 +25,9 @@ import { APP_GUARD } from '@nestjs/core';
 import { ThrottlerModule } from '@nestjs/throttler';
 import { AuditController } from './audit/audit.controller.js';
 import { HoldsController } from './audit/holds.controller.js';
+import { BudgetsController } from './budgets/budgets.controller.js';
+import { Currency, PricesController } from './budgets/prices.controller.js';
+import { UsageController } from './budgets/usage.controller.js';
 import { EndpointsController } from './endpoints/endpoints.controller.js';
 import { PoliciesController } from './endpoints/policies.controller.js';
 import { limitingToken, throttlerOptions, TierThrottler } from './http/tier-throttler.js';
@@ -36,6 +48,14 @@ import { Reference, ReferenceController } from './reference/reference.controller
 import { ReplicasController } from './replicas/replicas.controller.js';
 import { RolloutsController } from './rollouts/rollouts.controller.js';
 
+/** Prices, budgets and what was used. */
+export interface Spending {
+  currency: string;
+  prices: PriceList;
+  register: BudgetRegister;
+  usage: Usage;
+}
+
 export interface ManagementParts {
   registry: ModelRegistry;
   signatures: ModelSignatures;
@@ -50,6 +70,7 @@ export interface ManagementParts {
   limiting: Limiting;
   directory: Directory;
   auditing: Auditing;
+  spending: Spending;
   reference: Reference;
 }
 
@@ -74,6 +95,9 @@ export interface ManagementParts {
     QuarantineController,
     AuditController,
     HoldsController,
+    PricesController,
+    BudgetsController,
+    UsageController,
     ReferenceController,
   ],
 })
@@ -101,6 +125,10 @@ export function appModule(parts: ManagementParts): DynamicModule {
       { provide: Directory, useValue: parts.directory },
       { provide: ApiKeys, useValue: parts.apiKeys },
       { provide: Auditing, useValue: parts.auditing },
+      { provide: Currency, useValue: parts.spending.currency },
+      { provide: PriceList, useValue: parts.spending.prices },
+      { provide: BudgetRegister, useValue: parts.spending.register },
+      { provide: Usage, useValue: parts.spending.usage },
       { provide: Reference, useValue: parts.reference },
     ],
   };

@@ -1,4 +1,4 @@
-import { SecretSeal } from '#libs/access';
+import { SecretSeal, type Budgets } from '#libs/access';
 import { RolloutLedger, Rollouts, RolloutWorkflows, TemporalLink } from '#libs/control';
 import {
   ArtifactSources,
@@ -30,19 +30,29 @@ import { OciFetcher } from '#libs/inference/adapters/oci';
 import { S3Fetcher } from '#libs/inference/adapters/s3';
 import { SigstoreVerifier } from '#libs/inference/adapters/sigstore';
 import { systemClock } from '#libs/kernel';
-import { isOwnMachine, required, type Logger, type SluiceConfig, type Telemetry } from '#libs/platform';
+import {
+  artifactGuard,
+  isOwnMachine,
+  remoteGuard,
+  required,
+  type Logger,
+  type SluiceConfig,
+  type Telemetry,
+} from '#libs/platform';
 import { ChangeFeed, Database, type ChangeFeedListener } from '#libs/store';
 import { setTimeout as pause } from 'node:timers/promises';
 import { assembleLimits } from './assembly-limits.js';
 import { openIdempotency } from './assembly-idempotency.js';
+import { assembleSpending } from './assembly-budgets.js';
 import { assembleIdentity } from './assembly-identity.js';
 import { startAuditing } from './assembly-audit.js';
 import { RefusalLog } from './http/refusal-log.js';
 import type { ServerParts } from './server.js';
 
-export interface Assembly extends Omit<ServerParts, 'isReady' | 'isDraining' | 'inference' | 'language'> {
+export interface Assembly extends Omit<ServerParts, 'isReady' | 'isDraining' | 'inference' | 'language' | 'budgets'> {
   inference: InferenceService;
   language: LanguageService;
+  budgets: Budgets;
 }
 
 const service = 'sluice-api';
@@ -66,6 +76,7 @@ export async function assemble(
   const { keyRing } = identity;
   const idempotency = openIdempotency(database, masterKey, log, stack);
   const management = await manage(config, database, stack);
+  const { budgets, spending } = assembleSpending(config, { database, log, telemetry, seal, refusals }, stack);
   const state = stack.use(new ServingState({ database, log }));
   const quarantine = stack.use(new QuarantineLedger({ database, log }));
   const secrets = stack.use(new SecretHeaderRing({ database, seal, log }));
@@ -79,17 +90,19 @@ export async function assemble(
     isUp: (versionKey) => inference.hasReadyReplica(versionKey),
   });
   await withRetry(() => keyRing.load(), log);
-  await limiting.book.load();
+  await withRetry(() => limiting.book.load(), log);
+  await withRetry(() => budgets.start(), log);
   await secrets.load();
   await state.load();
   await management.registry
     .sweep()
     .catch((err: unknown) => log.warn({ err }, 'the artifact folder could not be swept'));
+  const heard = [keyRing, budgets, ...(identity.tokens === undefined ? [] : [identity.tokens])];
   const feed = stack.use(
     new ChangeFeed(
       databaseUrl,
       `${service}-feed`,
-      followers([keyRing, limiting.book, secrets, state, quarantine], log),
+      followers([...heard, limiting.book, secrets, state, quarantine], log),
     ),
   );
   await feed.start();
@@ -98,6 +111,8 @@ export async function assemble(
     secretHeaders: new SecretHeaders(database, seal),
     ...identity,
     auditing,
+    budgets,
+    spending,
     refusals,
     limiting,
     idempotency,
@@ -171,7 +186,7 @@ async function serve(
   const recorder = stack.use(new RequestRecorder({ database, spool, log }));
   // Without a collector nobody would see the spans, and requests need not pay for them.
   const tracer = config.otlpEndpoint === undefined ? undefined : telemetry.tracer;
-  const remotes = new RemoteConnections({ secrets, allowedHosts: config.remoteHosts, clock: systemClock, log });
+  const remotes = new RemoteConnections({ secrets, outbound: remoteGuard(config), clock: systemClock, log });
   const inference = stack.use(
     new InferenceService({
       state,
@@ -205,7 +220,7 @@ function artifactSources(config: SluiceConfig, stack: AsyncDisposableStack): Art
     access: sourceAccess(config),
     fetchers: {
       s3: stack.use(new S3Fetcher({ endpoint, region })),
-      oci: stack.use(new OciFetcher({ auth, plainHttp })),
+      oci: stack.use(new OciFetcher({ auth, plainHttp, guard: artifactGuard(config) })),
     },
   });
 }

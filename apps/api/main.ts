@@ -64,6 +64,7 @@ const grpc = await GrpcServer.start(
     inference,
     state: parts.state,
     loading: parts.loading,
+    budgets: parts.budgets,
     settings: settingsView(log, traceSampling),
     isDraining: () => isDraining,
     gatekeeper: new Gatekeeper(parts.identities, parts.refusals, parts.addresses),

@@ -41,6 +41,7 @@ export interface ServerParts extends Omit<ManagementParts, 'reference'> {
   language: OpenAiRoutesOptions['language'];
   state: OipRoutesOptions['state'];
   loading: OipRoutesOptions['loading'];
+  budgets?: OipRoutesOptions['budgets'];
   isReady: () => boolean;
   isDraining: () => boolean;
   prometheusText: () => Promise<string>;
@@ -83,11 +84,12 @@ export async function createServer(parts: ServerParts, settings: ServerSettings)
   logRequests(fastify, parts.log);
   const { version, bodyLimitBytes, bodyTimeoutSeconds = defaultBodyTimeoutSeconds } = settings;
   parseBodies(fastify, { limitBytes: bodyLimitBytes, timeoutSeconds: bodyTimeoutSeconds });
-  const { inference, state, loading, isReady, isDraining } = parts;
+  const { inference, state, loading, budgets, isReady, isDraining } = parts;
   await fastify.register(oipRoutes, {
     inference,
     state,
     loading,
+    budgets,
     settings: settingsView(parts.log, settings.traceSampling),
     paths,
     isReady,
@@ -101,7 +103,16 @@ export async function createServer(parts: ServerParts, settings: ServerSettings)
   const { language } = parts;
   const { streams } = settings;
   const authenticate: OpenAiRoutesOptions['authenticate'] = (req, action) => gatekeeper.admit(req, action);
-  const forLanguage = { language, authenticate, admissions, isDraining, bodyLimitBytes, bodyTimeoutSeconds, streams };
+  const forLanguage = {
+    language,
+    budgets,
+    authenticate,
+    admissions,
+    isDraining,
+    bodyLimitBytes,
+    bodyTimeoutSeconds,
+    streams,
+  };
   await fastify.register(openAiRoutes, { ...forLanguage, state, paths });
   await fastify.register(generateRoutes, forLanguage);
 

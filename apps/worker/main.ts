@@ -7,7 +7,7 @@ import {
   TemporalLink,
   VersionDrain,
 } from '#libs/control';
-import { AuditKeys, sealAuditRows } from '#libs/audit';
+import { AppendReceipts, AuditKeys, sealAuditRows } from '#libs/audit';
 import { Endpoints, ModelSignatures, ReplicaSets } from '#libs/inference';
 import { SigstoreVerifier } from '#libs/inference/adapters/sigstore';
 import {
@@ -56,7 +56,9 @@ const spans = telemetry.spanExporter === undefined ? undefined : new BatchSpanPr
 const resource = resourceFromAttributes({ [ATTR_SERVICE_NAME]: service, [ATTR_SERVICE_VERSION]: config.version });
 
 const database = resources.use(await connectDatabase());
+const receipts = resources.use(new AppendReceipts({ database, log: logger }));
 await sealAuditRows(database, {
+  onAppend: (rows) => receipts.note(rows),
   keys: new AuditKeys(required(config.masterKey, 'SLUICE_MASTER_KEY'), config.earlierMasterKeys),
 });
 const temporal = { address: required(config.temporalAddress, 'TEMPORAL_ADDRESS'), namespace: config.temporalNamespace };

@@ -22,11 +22,19 @@ it('lets an operator do everything but write down who there is, decide what vers
     'audit.read',
     'audit.verify',
     'audit.hold',
+    'price.write',
+    'budget.write',
   ]);
 });
 
 it('lets a caller infer and read what a caller needs for it, and nothing else', () => {
-  expect(actions.filter((action) => permits('caller', action))).toEqual(['infer', 'model.metadata', 'reference.read']);
+  expect(actions.filter((action) => permits('caller', action))).toEqual([
+    'infer',
+    'model.metadata',
+    'reference.read',
+    'price.read',
+    'usage.read',
+  ]);
 });
 
 it('refuses by the same table, naming the action', () => {
@@ -55,6 +63,7 @@ it('lets no role of another tenant reach over its borders, nor touch the platfor
     'infer',
     'model.metadata',
     'reference.read',
+    'price.read',
   ]);
   expect([scopeOf(stranger, 'key.write'), scopeOf(stranger, 'audit.read')]).toEqual(['tenant', 'tenant']);
 });

@@ -95,6 +95,19 @@ export const permitTable = {
   // The chain is one for all tenants.
   'audit.verify': platform(['admin', 'auditor']),
   'audit.hold': platform(['admin', 'steward']),
+  'price.read': shared(everyone),
+  'price.write': platform(['admin']),
+  'budget.read': owned({ admin: 'all', operator: 'all', auditor: 'all', 'on-call': 'all', analyst: 'tenant' }),
+  'budget.write': owned({ admin: 'all' }),
+  'usage.read': owned({
+    admin: 'all',
+    operator: 'all',
+    auditor: 'all',
+    'on-call': 'all',
+    analyst: 'tenant',
+    releaser: 'own',
+    caller: 'own',
+  }),
 } as const satisfies Record<string, Permit>;
 
 export type Action = keyof typeof permitTable;

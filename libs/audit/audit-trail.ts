@@ -38,17 +38,45 @@ export async function appendAudits(tx: Tx, events: readonly AuditEvent[]): Promi
   const seal = seals.get(tx.dataSource);
   const now = (seal?.clock ?? systemClock).now();
   const rows = events.map((event) => sealed(storedEvent(event, now), seal?.keys));
-  // All rows in one parameter, which is cheaper on both sides than a parameter for each value.
-  const [made] = (await tx.query(insertRows, [JSON.stringify(rows)])) as { xid: string }[];
+  const [first] = rows;
+  // Several rows are cheaper, on both sides, as one parameter than as a parameter for each value.
+  const isOne = first !== undefined && rows.length === 1;
+  const [made]: { xid: string }[] = isOne
+    ? await tx.query(insertRow, parametersOf(first))
+    : await tx.query(insertRows, [JSON.stringify(rows)]);
   if (made !== undefined) seal?.onAppend?.(rows.map(({ id }) => ({ id, xid: made.xid })));
 }
 
-const sealed = (event: StoredEvent, keys: AuditKeys | undefined): StoredEvent & { seal?: string; sealKey?: string } =>
+interface SealedEvent extends StoredEvent {
+  seal?: string;
+  sealKey?: string;
+}
+
+const sealed = (event: StoredEvent, keys: AuditKeys | undefined): SealedEvent =>
   keys === undefined ? event : { ...event, seal: keys.seal(canonicalEvent(event)).toString('hex'), sealKey: keys.id };
 
+const columns = `id, at, actor, on_behalf_of, action, resource, purpose, outcome, request_id, tenant_id, detail, seal, seal_key`;
+const insertRow = `INSERT INTO audit_events (${columns})
+  VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, decode($12, 'hex'), $13) RETURNING xid::text AS xid`;
 const insertRows = `WITH made AS (
-    INSERT INTO audit_events (id, at, actor, on_behalf_of, action, resource, purpose, outcome, request_id, tenant_id, detail, seal, seal_key)
+    INSERT INTO audit_events (${columns})
     SELECT id, at, actor, "onBehalfOf", action, resource, purpose, outcome, "requestId", "tenantId", detail, decode(seal, 'hex'), "sealKey"
     FROM json_to_recordset($1::json) AS row (id uuid, at timestamptz, actor text, "onBehalfOf" text, action text, resource text,
       purpose text, outcome text, "requestId" text, "tenantId" text, detail jsonb, seal text, "sealKey" text))
   SELECT pg_current_xact_id()::text AS xid`;
+
+const parametersOf = (row: SealedEvent): unknown[] => [
+  row.id,
+  row.at,
+  row.actor,
+  row.onBehalfOf,
+  row.action,
+  row.resource,
+  row.purpose,
+  row.outcome,
+  row.requestId,
+  row.tenantId,
+  JSON.stringify(row.detail),
+  row.seal ?? null,
+  row.sealKey ?? null,
+];

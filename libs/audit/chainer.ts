@@ -28,7 +28,7 @@ export interface ChainWatermark {
   cluster: string;
 }
 
-const defaultIdleMs = 50;
+const defaultIdleMs = 100;
 const defaultRowsPerBatch = 1_000;
 const failurePauseMs = 1_000;
 const chainLock = 7_583_012;
@@ -41,6 +41,7 @@ export class Chainer implements AsyncDisposable {
   private timer: NodeJS.Timeout | undefined;
   private working: Promise<unknown> = Promise.resolve();
   private isClosed = false;
+  private isBusy = false;
   private mark: ChainWatermark | undefined;
   private seen: ChainHead = chainStart;
   private readonly refused = new Set<string>();
@@ -94,8 +95,10 @@ export class Chainer implements AsyncDisposable {
   }
 
   private async linkAll(): Promise<void> {
-    if (this.mark !== undefined && !(await this.hasWaiting(this.mark))) return;
-    while (await this.linkBatch());
+    // Where rows have just come, more are to be expected, and asking first would only be one statement more.
+    if (this.mark !== undefined && !this.isBusy && !(await this.hasWaiting(this.mark))) return;
+    this.isBusy = false;
+    while (await this.linkBatch()) this.isBusy = false;
   }
 
   private async hasWaiting(mark: ChainWatermark): Promise<boolean> {
@@ -117,8 +120,8 @@ export class Chainer implements AsyncDisposable {
       }[];
       if (lock?.held !== true) return undefined;
       const mark = this.mark ?? (await storedWatermark(tx));
-      const head = await headOf(tx);
-      this.watchHead(head, await hashAt(tx, this.seen.position));
+      const { head, remembered } = await headAnd(tx, this.seen.position);
+      this.watchHead(head, remembered);
       const isBounded = mark.xid !== '0';
       const rows = (await tx.query(
         `SELECT pg_snapshot_xmin(s.now)::text AS xmin, w.*
@@ -138,6 +141,7 @@ export class Chainer implements AsyncDisposable {
     // Everything below was visible to this batch, and is linked.
     this.mark = isWhole && rows[0] !== undefined ? { ...mark, xid: rows[0].xmin } : mark;
     this.waitingRows = isWhole ? 0 : rows.length;
+    if (links.length > 0) this.isBusy = true;
     if (links.length > 0) this.settings.onLinked?.(rows.map(({ id }) => id));
     return !isWhole;
   }
@@ -221,24 +225,20 @@ async function storedWatermark(tx: Tx): Promise<ChainWatermark> {
 }
 
 /** Where the chain ends: the last row, or the tombstone that stands in the place of later ones. */
-export async function headOf(tx: Tx): Promise<ChainHead> {
-  const [last] = (await tx.query('SELECT position, hash FROM audit_links ORDER BY position DESC LIMIT 1')) as {
-    position: string;
-    hash: Buffer;
-  }[];
-  const [stone] = (await tx.query(
-    `SELECT last_position AS position, body->>'lastHash' AS hash FROM audit_tombstones ORDER BY last_position DESC LIMIT 1`,
-  )) as { position: string; hash: string }[];
-  const ofRows = last === undefined ? chainStart : { position: Number(last.position), hash: last.hash };
-  const ofStones =
-    stone === undefined ? chainStart : { position: Number(stone.position), hash: Buffer.from(stone.hash, 'hex') };
-  return ofRows.position >= ofStones.position ? ofRows : ofStones;
-}
+export const headOf = async (tx: Tx): Promise<ChainHead> => (await headAnd(tx, 0)).head;
 
-async function hashAt(tx: Tx, position: number): Promise<Buffer | undefined> {
-  if (position === 0) return undefined;
-  const [row] = (await tx.query('SELECT hash FROM audit_links WHERE position = $1', [position])) as { hash: Buffer }[];
-  return row?.hash;
+async function headAnd(tx: Tx, position: number): Promise<{ head: ChainHead; remembered: Buffer | undefined }> {
+  const ends = (await tx.query(
+    `(SELECT position, hash, false AS remembered FROM audit_links ORDER BY position DESC LIMIT 1)
+     UNION ALL (SELECT last_position, decode(body->>'lastHash', 'hex'), false FROM audit_tombstones ORDER BY last_position DESC LIMIT 1)
+     UNION ALL (SELECT position, hash, true FROM audit_links WHERE position = $1)`,
+    [position],
+  )) as { position: string; hash: Buffer; remembered: boolean }[];
+  let head = chainStart;
+  for (const end of ends)
+    if (!end.remembered && Number(end.position) > head.position)
+      head = { position: Number(end.position), hash: end.hash };
+  return { head, remembered: ends.find(({ remembered }) => remembered)?.hash };
 }
 
 // The digests as one value, and cut apart there: an array of them would travel as escaped text.

@@ -1,3 +1,4 @@
+export { AppendReceipts } from './append-receipts.js';
 export type { AuditEvent } from './audit-event.js';
 export { AuditKeys } from './audit-keys.js';
 export { readAudit, type AuditFilter, type AuditRow } from './audit-reader.js';

@@ -134,6 +134,16 @@ export const errorTable = {
   },
   SLU_INFERENCE_REPLICA_LOST: { status: 502, text: 'the replica died twice while answering; try again' },
 
+  SLU_BUDGET_EXHAUSTED: {
+    status: 429,
+    text: 'budget {budget} has {left} left of {limit}, and this request may cost up to {worst}: {hint}',
+  },
+  SLU_BUDGET_UNAVAILABLE: { status: 503, text: 'budget {budget} cannot be checked now; try again' },
+  SLU_BUDGET_UNKNOWN: { status: 404, text: 'there is no budget {id}' },
+  SLU_BUDGET_ENDED: { status: 409, text: 'budget {id} has ended' },
+  SLU_PRICE_UNKNOWN: { status: 404, text: 'there is no price {id}' },
+  SLU_PRICE_CONFLICT: { status: 409, text: 'there is a price for the same place from the same moment on already' },
+  SLU_PRICE_IN_FORCE: { status: 409, text: 'price {id} is or was in force and stays as it is; set a new one' },
   SLU_OUTBOUND_REFUSED: { status: 422, text: 'nothing is sent to {host}: it {problem}' },
   SLU_OUTBOUND_FAILED: { status: 424, text: '{host} does not answer as it should: {problem}' },
 

@@ -1,4 +1,4 @@
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { loadConfig } from './config.js';
 
 it('gives the defaults of the contract when nothing is set', () => {
@@ -41,7 +41,9 @@ it('keeps the socket folder short however deep the state folder lies', () => {
 
 describe('limits', () => {
   it('refuse to be counted by several processes without Redis', () => {
-    expect(() => loadConfig({ SLUICE_API_PROCESSES: '4' })).toThrow(/REDIS_URL: is not set, and SLUICE_API_PROCESSES=4/);
+    expect(() => loadConfig({ SLUICE_API_PROCESSES: '4' })).toThrow(
+      /REDIS_URL: is not set, and SLUICE_API_PROCESSES=4/,
+    );
     expect(loadConfig({ SLUICE_API_PROCESSES: '4', REDIS_URL: 'redis://a:1,redis://b:2' }).apiProcesses).toBe(4);
   });
 

@@ -4,6 +4,8 @@ import { readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { z } from 'zod';
+import { oidcConfigOf, oidcVariables, type OidcConfig } from './oidc-config.js';
+import { HostList } from './outbound/host-list.js';
 
 export const logLevels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
 
@@ -56,10 +58,14 @@ export interface SluiceConfig {
   ociPlainHttp: string[];
   /** A Sigstore `trusted_root.json`. */
   sigstoreTrustRoot: string | undefined;
-  /** `host`, `host:port` or `*.domain`: where remote models may be; unset means anywhere but at link-local addresses. */
+  /** `host`, `host:port`, `*.domain` or a range: where remote models may be. Unset: anywhere while the API listens on loopback, else at public addresses. */
   remoteHosts: string[] | undefined;
+  /** The same for webhooks and for the stores of artifacts, besides public addresses. */
+  outboundHosts: string[];
   /** Networks of the proxies whose `X-Forwarded-For` counts. */
   trustedProxies: string[];
+  /** Unset: nobody's tokens are trusted, and API keys alone open. */
+  oidc: OidcConfig | undefined;
   /** Short on purpose: the path of a Unix socket holds about 100 bytes. */
   socketFolder: string;
   spoolFolder: string;
@@ -68,6 +74,12 @@ export interface SluiceConfig {
   artifactLimitBytes: number;
   /** After so long without an event a stream says that it lives; 0: never. */
   streamHeartbeatSeconds: number;
+  /** ISO 4217: the one currency of all prices and budgets. */
+  currency: string;
+  /** An API process that says nothing for so long is given up: what it held of hard budgets counts as spent. */
+  budgetLostSeconds: number;
+  /** Where webhooks may go: `host`, `host:port`, `*.domain` or ranges; unset means anywhere but private networks, by TLS. */
+  webhookHosts: string[] | undefined;
   replicas: ReplicaTimes;
 }
 
@@ -92,6 +104,17 @@ export interface ReplicaTimes {
 const wholeSeconds = (byDefault: number) => z.coerce.number().int().min(1).max(days(1)).default(byDefault);
 
 const isNetwork = (text: string): boolean => z.union([z.cidrv4(), z.cidrv6()]).safeParse(text.trim()).success;
+
+const listed = (text: string): string[] => text.split(',').map((entry) => entry.trim());
+
+const hostsSetting = z.string().refine((text) => {
+  try {
+    HostList.of(listed(text));
+    return true;
+  } catch {
+    return false;
+  }
+}, 'must be hosts, host:port, *.domain or ranges such as 10.1.0.0/16, separated by commas');
 
 const settings = z.object({
   SLUICE_HOME: z.string().min(1).default('.sluice'),
@@ -161,20 +184,28 @@ const settings = z.object({
   SLUICE_OCI_AUTH: z.string().optional(),
   SLUICE_OCI_PLAIN_HTTP: z.string().optional(),
   SLUICE_SIGSTORE_TRUST_ROOT: z.string().optional(),
-  SLUICE_REMOTE_HOSTS: z
-    .string()
-    .regex(/^[^\s,/@]+(\s*,\s*[^\s,/@]+)*$/, 'must be hosts, host:port or *.domain, separated by commas')
-    .optional(),
+  SLUICE_REMOTE_HOSTS: hostsSetting.optional(),
+  SLUICE_OUTBOUND_HOSTS: hostsSetting.optional(),
   SLUICE_TRUSTED_PROXIES: z
     .string()
     .refine((text) => text.split(',').every(isNetwork), 'must be networks as 10.0.0.0/8, separated by commas')
     .optional(),
+  ...oidcVariables,
   SLUICE_REPLICA_START_SECONDS: wholeSeconds(300),
   SLUICE_REPLICA_LIVENESS_SECONDS: wholeSeconds(20),
   SLUICE_REPLICA_RUN_LIMIT_SECONDS: wholeSeconds(120),
   SLUICE_REPLICA_DRAIN_SECONDS: wholeSeconds(30),
   SLUICE_BODY_LIMIT_BYTES: z.coerce.number().int().min(1_024).default(mebibytes(16)),
   SLUICE_ARTIFACT_LIMIT_BYTES: z.coerce.number().int().min(mebibytes(1)).default(gibibytes(64)),
+  SLUICE_CURRENCY: z
+    .string()
+    .regex(/^[A-Z]{3}$/, 'must be three capital letters (ISO 4217), for example EUR')
+    .default('USD'),
+  SLUICE_BUDGET_LOST_SECONDS: wholeSeconds(60),
+  SLUICE_WEBHOOK_HOSTS: z
+    .string()
+    .regex(/^[^\s,@]+(\s*,\s*[^\s,@]+)*$/, 'must be hosts, host:port, *.domain or ranges, separated by commas')
+    .optional(),
   SLUICE_STREAM_HEARTBEAT_SECONDS: z.coerce.number().min(0).max(3_600).default(10),
 });
 
@@ -225,8 +256,10 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): S
     ociAuth: value.SLUICE_OCI_AUTH,
     ociPlainHttp: value.SLUICE_OCI_PLAIN_HTTP?.split(',').filter(Boolean) ?? [],
     sigstoreTrustRoot: value.SLUICE_SIGSTORE_TRUST_ROOT && resolve(value.SLUICE_SIGSTORE_TRUST_ROOT),
-    remoteHosts: value.SLUICE_REMOTE_HOSTS?.split(',').map((host) => host.trim()),
+    remoteHosts: value.SLUICE_REMOTE_HOSTS === undefined ? undefined : listed(value.SLUICE_REMOTE_HOSTS),
+    outboundHosts: value.SLUICE_OUTBOUND_HOSTS === undefined ? [] : listed(value.SLUICE_OUTBOUND_HOSTS),
     trustedProxies: value.SLUICE_TRUSTED_PROXIES?.split(',').map((network) => network.trim()) ?? [],
+    oidc: oidcConfigOf(value),
     socketFolder: join(
       shortTemporaryFolder(),
       `sluice-${createHash('sha256').update(home).digest('hex').slice(0, 10)}`,
@@ -234,6 +267,9 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): S
     spoolFolder: join(home, 'spool'),
     bodyLimitBytes: value.SLUICE_BODY_LIMIT_BYTES,
     artifactLimitBytes: value.SLUICE_ARTIFACT_LIMIT_BYTES,
+    currency: value.SLUICE_CURRENCY,
+    budgetLostSeconds: value.SLUICE_BUDGET_LOST_SECONDS,
+    webhookHosts: value.SLUICE_WEBHOOK_HOSTS?.split(',').map((host) => host.trim()),
     streamHeartbeatSeconds: value.SLUICE_STREAM_HEARTBEAT_SECONDS,
     replicas: {
       startDeadlineSeconds: value.SLUICE_REPLICA_START_SECONDS,

@@ -15,6 +15,7 @@ export {
 } from './outbound/guarded-fetch.js';
 export { HostList } from './outbound/host-list.js';
 export { kindOfAddress, type AddressKind } from './outbound/address-kind.js';
+export { artifactGuard, remoteGuard, webhookGuard } from './outbound/outbound-guards.js';
 export { OutboundGuard, type OutboundGuardSettings } from './outbound/outbound-guard.js';
 export { openPrivateFolder } from './private-folder.js';
 export { serviceLog } from './service-log.js';

@@ -17,7 +17,9 @@ export interface Change {
     | 'tenants'
     | 'projects'
     | 'people'
-    | 'service_accounts';
+    | 'service_accounts'
+    | 'prices'
+    | 'budgets';
   key: string;
 }
 

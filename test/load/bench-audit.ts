@@ -12,7 +12,7 @@ import { count, median, say } from './bench-report.ts';
 const rowsOfTransactions = [1, 10];
 const clients = 16;
 /** Between two looks of the chainer, as in production. */
-const pauseMs = 50;
+const pauseMs = 100;
 const goalRowsPerSecond = 5_000;
 const goalLoss = 0.25;
 

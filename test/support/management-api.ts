@@ -1,17 +1,20 @@
-import { AuditKeys, Auditing } from '#libs/audit';
-import { FolderPlace } from '#libs/audit/adapters/folder';
 import {
   ApiKeys,
+  BudgetRegister,
   Directory,
   IdempotencyLedger,
   KeyRing,
   Limiting,
   limitStores,
   Pepper,
+  PriceList,
   roles,
   SecretSeal,
+  Usage,
   type Role,
 } from '#libs/access';
+import { AuditKeys, Auditing } from '#libs/audit';
+import { FolderPlace } from '#libs/audit/adapters/folder';
 import { RolloutLedger, Rollouts } from '#libs/control';
 import {
   ArtifactStore,
@@ -98,6 +101,7 @@ export async function managementApi(
   const signatures = new ModelSignatures(database, trust.bundles);
   const endpoints = new Endpoints(database, replicaSets, signatures);
   const store = new ArtifactStore({ folder: join(folder, 'artifacts'), folderAccess, sources: trust.sources });
+  const seal = new SecretSeal(Buffer.alloc(32, 5));
   const workflows = { started: [] as unknown[], commands: [] as unknown[] };
   const rollouts = new Rollouts({
     database,
@@ -126,7 +130,7 @@ export async function managementApi(
       lineage: new ModelLineage(database),
       endpoints,
       replicaSets,
-      secretHeaders: new SecretHeaders(database, new SecretSeal(Buffer.alloc(32, 5))),
+      secretHeaders: new SecretHeaders(database, seal),
       rollouts,
       quarantine,
       apiKeys,
@@ -134,6 +138,12 @@ export async function managementApi(
       auditing,
       directory: new Directory({ database, afterChange }),
       identities: keyRing,
+      spending: {
+        currency: 'EUR',
+        prices: new PriceList(database),
+        register: new BudgetRegister(database, seal),
+        usage: new Usage(database),
+      },
       refusals,
       idempotency,
       log,

@@ -10,7 +10,7 @@ import {
   ServingState,
 } from '#libs/inference';
 import { mebibytes, systemClock } from '#libs/kernel';
-import { createLogger } from '#libs/platform';
+import { createLogger, OutboundGuard } from '#libs/platform';
 import { ChangeFeed, type Database } from '#libs/store';
 import { mkdtemp, rm } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
@@ -117,7 +117,7 @@ function serve({ db, endpoints, replicaSets }: MadeParts): Serving {
     openReplica: replicaOpener(
       new RemoteConnections({
         secrets: { valuesOf: () => new Map() },
-        allowedHosts: undefined,
+        outbound: new OutboundGuard({ unlisted: 'any', setting: '' }),
         clock: systemClock,
         log,
       }),

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import type { Principal } from '#libs/access';
 import type { EndpointLoading, InferAsk, InferenceService, InferOutcome, ServingState } from '#libs/inference';
+import type { Budgets, Principal } from '#libs/access';
 import { sluiceError } from '#libs/kernel';
 import type { Logger } from '#libs/platform';
 import type {
@@ -28,6 +28,8 @@ export interface GrpcServiceParts {
   loading: Pick<EndpointLoading, 'load' | 'unload'>;
   gatekeeper: Pick<Gatekeeper, 'admit'>;
   admissions: Pick<Admissions, 'enter'>;
+  /** Keeps the accounts of requests; left out: nothing is counted. */
+  budgets?: Pick<Budgets, 'meter'> | undefined;
   settings: ServerSettingsView;
   isReady: () => boolean;
   isDraining: () => boolean;
@@ -144,7 +146,8 @@ export class GrpcService {
     // Counted in process, it is there already.
     const admission = entering instanceof Promise ? await entering : entering;
     try {
-      return await this.parts.inference.infer(askOf(request, call, principal, requestId));
+      const meter = this.parts.budgets?.meter(principal, requestId);
+      return await this.parts.inference.infer({ ...askOf(request, call, principal, requestId), meter });
     } finally {
       admission.release();
     }

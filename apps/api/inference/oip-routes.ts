@@ -1,4 +1,4 @@
-import type { Principal } from '#libs/access';
+import type { Budgets, Principal } from '#libs/access';
 import type { EndpointLoading, InferAsk, InferenceService, InferOutcome, ServingState } from '#libs/inference';
 import { sluiceError } from '#libs/kernel';
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest, onRequestHookHandler } from 'fastify';
@@ -28,6 +28,8 @@ export interface OipRoutesOptions {
   settings: ServerSettingsView;
   /** Knows the routes of other protocols below `/v2` too; left out, there are none. */
   paths?: ProtocolPaths | undefined;
+  /** Keeps the accounts of requests; left out: nothing is counted. */
+  budgets?: Pick<Budgets, 'meter'> | undefined;
   /** Who calls, and may they? Throws when not. */
   authenticate(req: FastifyRequest, action: OipAction): Principal | Promise<Principal>;
   admissions: Pick<Admissions, 'enter'>;
@@ -98,25 +100,31 @@ function drainRefusal({ isDraining }: OipRoutesOptions): onRequestHookHandler {
   };
 }
 
-function inferRoutes(scope: FastifyInstance, { inference }: OipRoutesOptions, onRequest: onRequestHookHandler[]): void {
+function inferRoutes(
+  scope: FastifyInstance,
+  { inference, budgets }: OipRoutesOptions,
+  onRequest: onRequestHookHandler[],
+): void {
   // No async function: on this path even the promise that it would make is felt.
   const answer = (req: ModelRequest, reply: FastifyReply): void => {
     const { headers, body } = req;
     if (body === undefined)
       throw sluiceError('SLU_REQUEST_MALFORMED', { what: 'the body is empty: send a JSON object with inputs' });
+    const requestId = reply.getHeader('sluice-request-id') as string;
     const answering = inference.infer({
       endpoint: req.params.model,
       version: req.params.version,
       body,
       protocol: oipProtocol,
       bytesIn: req.bodyBytes,
-      requestId: reply.getHeader('sluice-request-id') as string,
+      requestId,
       stickyKey: headers['sluice-sticky-key'] as string | undefined,
       keyId: req.oipPrincipal.keyId,
       tenant: req.oipPrincipal.keyId,
       visible: req.oipPrincipal.endpoints,
       traceparent: headers['traceparent'] as string | undefined,
       caller: callerOf(req.raw.socket),
+      meter: budgets?.meter(req.oipPrincipal, requestId),
     });
     const accepted = headers['accept-encoding'];
     answering

@@ -72,7 +72,7 @@ function generate(
     else void reply.send(failure);
   };
   const admitted = (admission: Admission): void => {
-    const exchange = beginExchange(options.language, req, reply, checked, admission);
+    const exchange = beginExchange(options, req, reply, checked, admission);
     const naming: Naming = {
       ...(body['id'] !== undefined && { id: body['id'] }),
       model_name: req.params.model,

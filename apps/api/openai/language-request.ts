@@ -1,4 +1,4 @@
-import type { Admission, Principal } from '#libs/access';
+import type { Admission, Budgets, Principal } from '#libs/access';
 import type { LanguageEnd, LanguageExchange, LanguageService } from '#libs/inference';
 import { sluiceError } from '#libs/kernel';
 import type { FastifyInstance, FastifyReply, FastifyRequest, onRequestHookHandler } from 'fastify';
@@ -15,6 +15,8 @@ import { estimatedTokens } from './token-estimate.js';
 /** What the routes to language models need of the API, whatever protocol they speak. */
 export interface LanguageRoutesOptions {
   language: Pick<LanguageService, 'begin'>;
+  /** Keeps the accounts of requests; left out: nothing is counted. */
+  budgets?: Pick<Budgets, 'meter'> | undefined;
   /** Who calls, and may they? Throws when not. */
   authenticate(req: FastifyRequest, action: 'infer' | 'model.metadata'): Principal | Promise<Principal>;
   admissions: Pick<Admissions, 'enter'>;
@@ -108,7 +110,7 @@ export interface AdmittedLanguage {
 
 /** Begins to answer an admitted request, and writes the headers that are known at once. */
 export function beginExchange(
-  language: LanguageRoutesOptions['language'],
+  { language, budgets }: Pick<LanguageRoutesOptions, 'language' | 'budgets'>,
   req: FastifyRequest,
   reply: FastifyReply,
   checked: CheckedAsk,
@@ -116,16 +118,18 @@ export function beginExchange(
 ): LanguageExchange {
   const { headers } = req;
   const user = checked.body['user'];
+  const requestId = reply.getHeader('sluice-request-id') as string;
   const exchange = language.begin({
     ...checked,
     bytesIn: req.bodyBytes,
-    requestId: reply.getHeader('sluice-request-id') as string,
+    requestId,
     stickyKey: (headers['sluice-sticky-key'] as string | undefined) ?? (typeof user === 'string' ? user : undefined),
     keyId: req.languagePrincipal.keyId,
     visible: req.languagePrincipal.endpoints,
     traceparent: headers['traceparent'] as string | undefined,
     caller: callerOf(req.raw.socket),
     onEnded: (end) => settle(admission, end),
+    meter: budgets?.meter(req.languagePrincipal, requestId),
   });
   const { traceparent, version, arm } = exchange;
   reply.header('traceparent', traceparent);
@@ -150,9 +154,9 @@ export function bodyOf({ body }: FastifyRequest): JsonObject {
   throw refusal('body', 'must be a JSON object');
 }
 
-/** What failed before it had said anything used nothing; what was cut off later used what nobody can tell any more. */
-function settle(admission: Admission, { usage, error, hasAnswered }: LanguageEnd): void {
-  if (error !== undefined && !hasAnswered) admission.spentTokens(0);
+/** What never came to a model server used nothing; what was cut off there used what nobody can tell any more. */
+function settle(admission: Admission, { usage, error, wasAsked }: LanguageEnd): void {
+  if (error !== undefined && !wasAsked) admission.spentTokens(0);
   else admission.spentUsage(usage);
   admission.release();
 }

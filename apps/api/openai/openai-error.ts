@@ -23,6 +23,7 @@ const knownCodes: Partial<Record<ErrorCode, string>> = {
   SLU_ACCESS_LIMIT_REACHED: 'rate_limit_exceeded',
   SLU_ACCESS_LIMIT_NEVER: 'rate_limit_exceeded',
   SLU_INFERENCE_BUSY: 'rate_limit_exceeded',
+  SLU_BUDGET_EXHAUSTED: 'insufficient_quota',
   SLU_INFERENCE_QUEUE_FULL: 'server_overloaded',
 };
 
@@ -38,6 +39,8 @@ const notAgain: ReadonlySet<ErrorCode> = new Set([
   'SLU_INFERENCE_MODEL_FAILED',
   'SLU_INFERENCE_TIMEOUT',
   'SLU_REQUEST_TIMEOUT',
+  // A moment later there is no more money than now.
+  'SLU_BUDGET_EXHAUSTED',
 ]);
 
 const defaultRetryAfterSeconds = 1;
@@ -48,7 +51,7 @@ export function openAiError(error: SluiceError): { error: OpenAiError } {
   return {
     error: {
       message,
-      type: typeOf(status),
+      type: code === 'SLU_BUDGET_EXHAUSTED' ? 'insufficient_quota' : typeOf(status),
       param: aboutTheModel.has(code) ? 'model' : textOf(detail['field']),
       code: textOf(detail['code']) ?? knownCodes[code] ?? (status >= 500 ? code : null),
     },

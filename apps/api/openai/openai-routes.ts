@@ -86,7 +86,7 @@ function answerRoutes(scope: FastifyInstance, options: OpenAiRoutesOptions, stre
         else void reply.send(failure);
       };
       const admitted = (admission: Admission): void => {
-        const exchange = beginExchange(options.language, req, reply, checked, admission);
+        const exchange = beginExchange(options, req, reply, checked, admission);
         const sending = checked.isStream
           ? streams.send(reply, exchange, dialect.stream?.(body, checked.endpoint) ?? chunkFormat)
           : sendWhole(reply, exchange, (answer) => dialect.whole?.(answer, body) ?? answer);

@@ -10,7 +10,15 @@ import {
   type SpawnReplica,
 } from '#libs/inference';
 import { secondsToMs } from '#libs/kernel';
-import { createLogger, grantedProcessors, loadConfig, required, serviceLog, type SluiceConfig } from '#libs/platform';
+import {
+  createLogger,
+  grantedProcessors,
+  loadConfig,
+  remoteGuard,
+  required,
+  serviceLog,
+  type SluiceConfig,
+} from '#libs/platform';
 import { ChangeFeed, type Database } from '#libs/store';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
@@ -76,7 +84,7 @@ export async function startSupervisor(
       'torch-export': python('torch'),
       'tensorflow-savedmodel': python('tensorflow'),
       keras: python('tensorflow'),
-      remote: remoteSpawner({ secrets, allowedHosts: config.remoteHosts }),
+      remote: remoteSpawner({ secrets, outbound: remoteGuard(config) }),
       gguf: modelServerSpawner({
         entryPath: fileURLToPath(new URL('../../language-server/main.js', import.meta.url)),
         times: config.replicas,

@@ -8,16 +8,8 @@ export interface Used {
   readonly completionTokens: number | undefined;
 }
 
-/** Something else that was reserved for the same request, and is settled with it. */
-export interface AdmissionPart {
-  /** Called once. @param used undefined: the request came to nothing, or nobody knows what it used */
-  end(used: Used | undefined): void;
-}
-
 /** A request that was let in. Whoever holds it calls `release` once it has ended, in whatever way; twice does no harm. */
 export class Admission {
-  private parts: AdmissionPart[] | undefined;
-  private used: Used | undefined;
   private spent: number | undefined;
   private isOver = false;
 
@@ -44,21 +36,13 @@ export class Admission {
     return this.verdict === undefined ? [] : openAiLimitHeaders(this.set, this.verdict);
   }
 
-  /** Ends with this admission; at once when that is over already. */
-  hang(part: AdmissionPart): void {
-    if (this.isOver) part.end(this.used);
-    else (this.parts ??= []).push(part);
-  }
-
   /** What was used instead of what was reserved. Without it, the reservation counts. */
   spentTokens(tokens: number): void {
     this.spent = tokens;
   }
 
   /** As `spentTokens`, with both kinds apart. What nobody counted stays as it was reserved. */
-  spentUsage(used: Used): void {
-    this.used = used;
-    const { promptTokens, completionTokens } = used;
+  spentUsage({ promptTokens, completionTokens }: Used): void {
     if (promptTokens !== undefined || completionTokens !== undefined)
       this.spent = (promptTokens ?? 0) + (completionTokens ?? 0);
   }
@@ -67,6 +51,5 @@ export class Admission {
     if (this.isOver) return;
     this.isOver = true;
     if (this.hold !== undefined) this.store.end(this.hold, this.spent ?? this.hold.cost.tokens);
-    for (const part of this.parts ?? []) part.end(this.used);
   }
 }

@@ -1,4 +1,4 @@
-export { Admission, type AdmissionPart, type Used } from './admission.js';
+export { Admission } from './admission.js';
 export {
   allowanceSchema,
   limitScopes,

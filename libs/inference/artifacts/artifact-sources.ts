@@ -1,4 +1,5 @@
-import { isSluiceError, sluiceError } from '#libs/kernel';
+import { sluiceError } from '#libs/kernel';
+import { sluiceCauseOf } from '#libs/platform';
 import { shownName } from './artifact-refusal.js';
 import type { ArtifactStaging } from './artifact-staging.js';
 
@@ -44,9 +45,8 @@ export class ArtifactSources {
     try {
       await fetcher.fetch(source, staging, either);
     } catch (failure) {
-      if (isSluiceError(failure)) throw failure;
-      const nested = sluiceCause(failure);
-      if (nested !== undefined) throw nested;
+      const nested = sluiceCauseOf(failure);
+      if (nested !== undefined) throw nested.code === 'SLU_OUTBOUND_REFUSED' ? closed(nested.message) : nested;
       throw sourceFailed(timeUp.aborted ? `it took longer than ${limitSeconds} s` : reasonOf(failure), failure);
     }
   }
@@ -68,15 +68,6 @@ export const closed = (problem: string): Error => sluiceError('SLU_ARTIFACT_SOUR
 
 export const sourceFailed = (problem: string, cause?: unknown): Error =>
   sluiceError('SLU_ARTIFACT_SOURCE_FAILED', { problem }, { cause });
-
-// Sockets and SDKs wrap what the guard of addresses threw.
-function sluiceCause(failure: unknown): Error | undefined {
-  for (let at = failure, depth = 0; depth < 5 && typeof at === 'object' && at !== null; depth += 1) {
-    at = (at as { cause?: unknown }).cause;
-    if (isSluiceError(at)) return at;
-  }
-  return undefined;
-}
 
 /** Codes of the network and of SDKs, never their texts: those may repeat what a stranger's server said. */
 function reasonOf(failure: unknown): string {

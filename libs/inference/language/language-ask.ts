@@ -1,3 +1,4 @@
+import type { RequestMeter } from '#libs/access';
 import { sluiceError, type SluiceError } from '#libs/kernel';
 import type { CallerPresence } from '../batching/batcher-caller.js';
 import type { TokenUsage } from './language-answer.js';
@@ -26,6 +27,8 @@ export interface LanguageAsk {
   visible?: ReadonlySet<string> | undefined;
   traceparent?: string | undefined;
   caller?: CallerPresence | undefined;
+  /** Keeps the account of what the request may use and did. */
+  meter?: RequestMeter | undefined;
   /** Called once, when the exchange has ended in whatever way. */
   onEnded?: ((end: LanguageEnd) => void) | undefined;
 }
@@ -34,8 +37,8 @@ export interface LanguageAsk {
 export interface LanguageEnd {
   error: SluiceError | undefined;
   usage: TokenUsage;
-  /** Something of the answer was made, so that it used something. */
-  hasAnswered: boolean;
+  /** It went to a model server, and so used something. */
+  wasAsked: boolean;
 }
 
 /** `model` stands first, where a replica finds it at once to put its own name there. */

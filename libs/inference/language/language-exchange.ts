@@ -29,6 +29,8 @@ export interface ExchangeEnd {
   bytesOut: number;
   usage: TokenUsage;
   firstTokenMs: number | undefined;
+  /** A replica was given the request. */
+  wasAsked: boolean;
 }
 
 interface Reading {
@@ -69,7 +71,11 @@ export class LanguageExchange implements Abandonable {
     readonly ask: LanguageAsk,
     readonly armLane: ArmLane | undefined,
     readonly span: Span | undefined,
+    /** What has to be held for it before it may go to a replica. */
+    private readonly reserving?: Promise<void>,
   ) {
+    // Whoever waits for the exchange gets to know; one that is abandoned is waited for by nobody.
+    reserving?.catch(() => undefined);
     this.startedMs = this.lastProgressMs = surroundings.nowMs();
     this.traceparent = answerTraceparent(span, ask.traceparent, ask.requestId);
     ask.caller?.await(this);
@@ -129,6 +135,7 @@ export class LanguageExchange implements Abandonable {
   private async guarded<T>(work: () => Promise<T>): Promise<T> {
     if (this.failure !== undefined) throw this.failure;
     try {
+      if (this.reserving !== undefined && this.sent === undefined) await this.reserved(this.reserving);
       return await work();
     } catch (cause) {
       // Ended from outside meanwhile: that is the reason, and not what it looked like from here.
@@ -136,6 +143,11 @@ export class LanguageExchange implements Abandonable {
       this.fail(error);
       throw error;
     }
+  }
+
+  private async reserved(reserving: Promise<void>): Promise<void> {
+    await reserving;
+    if (this.failure !== undefined) throw this.failure;
   }
 
   /** The second try is the last one: work that took two replicas with it is not given to a third. */
@@ -281,8 +293,9 @@ export class LanguageExchange implements Abandonable {
     this.release(false);
     const { queueMs, bytesOut, firstTokenMs } = this;
     const usage = this.usage ?? { promptTokens: undefined, completionTokens: undefined };
-    this.surroundings.ended(this, { error, queueMs, bytesOut, usage, firstTokenMs });
-    this.ask.onEnded?.({ error, usage, hasAnswered: firstTokenMs !== undefined || this.usage !== undefined });
+    const wasAsked = this.sent !== undefined;
+    this.surroundings.ended(this, { error, queueMs, bytesOut, usage, firstTokenMs, wasAsked });
+    this.ask.onEnded?.({ error, usage, wasAsked });
   }
 
   private upstream(problem: string): SluiceError {

@@ -5,6 +5,7 @@ import type { ArmLane, InferenceService } from '../service/inference-service.js'
 import { InferenceJournal } from '../service/inference-service-journal.js';
 import { beginInferSpan } from '../service/inference-service-trace.js';
 import type { LanguageAsk } from './language-ask.js';
+import { usedOf, worstOf } from './language-meter.js';
 import { LanguageExchange, type ExchangeEnd, type ExchangeSurroundings } from './language-exchange.js';
 import type { LanguageMetrics } from './language-metrics.js';
 import type { RequestRecorder } from '../records/request-recorder.js';
@@ -73,15 +74,17 @@ export class LanguageService implements AsyncDisposable {
   begin(ask: LanguageAsk): LanguageExchange {
     let armLane: ArmLane | undefined;
     let refusal: unknown;
+    let reserving: Promise<void> | undefined;
     try {
       armLane = this.settings.inference.armLane(ask);
       refuseTask(ask, armLane.arm.version);
       refuseTooLong(ask, armLane.arm.version);
+      reserving = ask.meter?.reserve(worstOf(ask, armLane.arm.version, this.surroundings.timeoutMs));
     } catch (failure) {
       refusal = failure;
     }
     const span = beginInferSpan(this.settings.tracer, ask.traceparent, ask.endpoint);
-    const exchange = new LanguageExchange(this.surroundings, ask, armLane, span);
+    const exchange = new LanguageExchange(this.surroundings, ask, armLane, span, reserving);
     this.running.add(exchange);
     if (refusal !== undefined)
       exchange.fail(isSluiceError(refusal) ? refusal : sluiceError('SLU_INTERNAL', {}, { cause: refusal }));
@@ -119,7 +122,8 @@ export class LanguageService implements AsyncDisposable {
     }
   }
 
-  private close(exchange: LanguageExchange, { error, queueMs, bytesOut, usage, firstTokenMs }: ExchangeEnd): void {
+  private close(exchange: LanguageExchange, end: ExchangeEnd): void {
+    const { error, queueMs, bytesOut, usage, firstTokenMs } = end;
     const { ask, armLane, span, startedMs } = exchange;
     const totalMs = this.clock.monotonicMs() - startedMs;
     const { promptTokens, completionTokens } = usage;
@@ -130,6 +134,7 @@ export class LanguageService implements AsyncDisposable {
       if (completionTokens !== undefined) span.setAttribute('gen_ai.usage.output_tokens', completionTokens);
     }
     const modelMs = armLane === undefined ? 0 : totalMs - queueMs;
+    ask.meter?.settle(usedOf(ask, end, modelMs));
     this.journal.write({ ask, startedMs, span, armLane, error, rows: 1, bytesOut, queueMs, modelMs, language });
     if (armLane !== undefined)
       this.settings.metrics?.record(operationOf(ask.path), armLane.arm, language, totalMs, error);

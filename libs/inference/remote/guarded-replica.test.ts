@@ -1,3 +1,4 @@
+import { OutboundGuard } from '#libs/platform';
 import { setImmediate as tick } from 'node:timers/promises';
 import { createServer, type RequestListener, type Server } from 'node:http';
 import { once } from 'node:events';
@@ -84,7 +85,7 @@ function connect(change: Partial<RemoteSettings> = {}): GuardedReplica {
   const log = pino({ level: 'trace' }, { write: (line: string) => lines.push(line) });
   const connections = new RemoteConnections({
     secrets: { valuesOf: () => secrets },
-    allowedHosts: undefined,
+    outbound: new OutboundGuard({ unlisted: 'any', setting: '' }),
     clock: systemClock,
     log,
   });

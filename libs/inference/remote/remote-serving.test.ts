@@ -1,3 +1,4 @@
+import { remoteGuard } from '#libs/platform';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
@@ -116,7 +117,7 @@ async function serve(change: Partial<Remote> = {}, allowedHosts?: string[]): Pro
   const folder = await mkdtemp(join(tmpdir(), 'far-'));
   stack.defer(() => rm(folder, { recursive: true }));
   const secrets = stack.use(new SecretHeaderRing({ database, seal, log }));
-  const surroundings = { secrets, allowedHosts };
+  const surroundings = { secrets, outbound: remoteGuard({ remoteHosts: allowedHosts, host: '127.0.0.1' }) };
   const supervisor = stack.use(
     new ReplicaSupervisor({
       database,

@@ -1,4 +1,5 @@
 import { minutes, secondsToMs } from '#libs/kernel';
+import type { OutboundGuard } from '#libs/platform';
 import type { z } from 'zod';
 import type { ForeignServer } from '../adapters/oip/oip-replica.js';
 import { OipReplica } from '../adapters/oip/oip-replica.js';
@@ -8,7 +9,7 @@ import { TfServingReplica } from '../adapters/tf-serving/tf-serving-replica.js';
 import type { CircuitBreakerSettings } from './circuit-breaker.js';
 import type { remoteSchema } from '../models/manifest-settings.js';
 import type { Replica } from '../ports/replica.js';
-import { addressProblem, canonicalAddress, guardedLookup, isAllowedHost } from './remote-address.js';
+import { addressProblem, canonicalAddress } from './remote-address.js';
 import type { SecretHeaderSource } from './secret-header-ring.js';
 import type { TensorSpec } from '../tensors/tensor.js';
 
@@ -25,8 +26,8 @@ export interface RemoteVersion {
 
 export interface RemoteSurroundings {
   secrets: SecretHeaderSource;
-  /** Hosts that may be reached, by the operator's list; undefined: any. */
-  allowedHosts: readonly string[] | undefined;
+  /** Judges the addresses that users registered. */
+  outbound: OutboundGuard;
 }
 
 export interface RemoteLimits {
@@ -77,9 +78,10 @@ export class RemoteTarget {
   ) {
     this.address = canonicalAddress(place.url);
     this.limits = limitsOf(version.remote);
-    this.addressHindrance = addressHindranceOf(place.url, surroundings.allowedHosts);
+    this.addressHindrance = addressHindranceOf(place.url, surroundings.outbound);
     const { connectTimeoutMs } = this.limits;
-    this.foreign = { headers: () => this.headers(), lookup: guardedLookup, connectTimeoutMs };
+    const lookup = surroundings.outbound.lookupFor(new URL(this.address));
+    this.foreign = { headers: () => this.headers(), lookup, connectTimeoutMs };
   }
 
   /** Why nothing may be sent there, whatever the server says: the operator's list, or a secret that is not set. */
@@ -170,9 +172,10 @@ export class RemoteTarget {
 const shortestTokenLength = 4;
 
 // The manifest was held against this when it was registered; what is stored is no proof of it.
-function addressHindranceOf(url: string, allowedHosts: readonly string[] | undefined): string | undefined {
-  const problem = addressProblem(url);
+function addressHindranceOf(address: string, outbound: OutboundGuard): string | undefined {
+  const problem = addressProblem(address);
   if (problem !== undefined) return `the address ${problem}`;
-  if (isAllowedHost(url, allowedHosts)) return undefined;
-  return `the host ${new URL(url).host} is not among those of SLUICE_REMOTE_HOSTS`;
+  const url = new URL(address);
+  const refusal = outbound.problemOf(url);
+  return refusal === undefined ? undefined : `the host ${url.host} ${refusal}`;
 }

@@ -7,6 +7,7 @@ import {
   type Clock,
   type SluiceError,
 } from '#libs/kernel';
+import type { RequestMeter } from '#libs/access';
 import type { Logger } from '#libs/platform';
 import type { Span, Tracer } from '@opentelemetry/api';
 import { chooseArm } from '../routes/arm-choice.js';
@@ -15,6 +16,7 @@ import { plainKey, type BatchAnswer, type BatchRequest } from '../batching/batch
 import type { Batcher } from '../batching/batcher.js';
 import { VersionLanes, type OpenReplica, type VersionLane } from './inference-service-lanes.js';
 import { InferenceJournal } from './inference-service-journal.js';
+import { usedOf, worstOf } from './inference-service-meter.js';
 import { beginInferSpan } from './inference-service-trace.js';
 import type { ArmCounter, OutcomeCounters } from '../records/outcome-counters.js';
 import { Quarantine } from '../batching/quarantine.js';
@@ -61,6 +63,8 @@ export interface InferAsk<Payload = string> {
   visible?: ReadonlySet<string> | undefined;
   traceparent?: string | undefined;
   caller?: CallerPresence | undefined;
+  /** Keeps the account of what the request may use and did. */
+  meter?: RequestMeter | undefined;
 }
 
 export interface InferOutcome<Payload = string> {
@@ -190,6 +194,8 @@ export class InferenceService implements AsyncDisposable {
       const { version } = armLane.arm;
       const asked = ask.protocol.read(ask.body, version);
       rows = asked.inputs[0]?.shape[0] ?? 0;
+      const reserving = this.reserve(ask, armLane.lane, rows, asked.timeoutMs);
+      if (reserving !== undefined) await reserving;
       answer = await this.submit(ask, armLane.lane, asked, rows, span);
       payload = ask.protocol.write(
         { endpoint: ask.endpoint, version: version.version, outputs: answer.outputs },
@@ -198,6 +204,7 @@ export class InferenceService implements AsyncDisposable {
     } catch (cause) {
       error = isSluiceError(cause) ? cause : sluiceError('SLU_INTERNAL', {}, { cause });
     }
+    ask.meter?.settle(usedOf(error, answer, rows));
     const outcome = this.journal.close({ ask, startedMs, span, armLane, answer, payload, error, rows });
     this.inFlight -= 1;
     if (this.inFlight === 0) this.whenIdle?.();
@@ -214,6 +221,15 @@ export class InferenceService implements AsyncDisposable {
     this.stopFollowing();
     await this.drain();
     await this.lanes[Symbol.asyncDispose]();
+  }
+
+  private reserve(
+    { meter, endpoint }: InferAsk<unknown>,
+    { version, rules }: VersionLane,
+    rows: number,
+    timeoutMs: number | undefined,
+  ): Promise<void> | undefined {
+    return meter?.reserve(worstOf(endpoint, version, rows, timeoutOf(rules, timeoutMs)));
   }
 
   private submit(

@@ -39,7 +39,11 @@ export class GuardedFetch implements AsyncDisposable {
   private readonly agent: Agent;
 
   constructor(private readonly settings: GuardedFetchSettings) {
-    this.agent = guardedAgent(settings.guard, settings.connectSeconds ?? defaultConnectSeconds);
+    this.agent = guardedAgent(settings.guard, {
+      connectSeconds: settings.connectSeconds ?? defaultConnectSeconds,
+      silenceSeconds: settings.limitSeconds ?? defaultLimitSeconds,
+      connections: 4,
+    });
   }
 
   /** @throws SLU_OUTBOUND_REFUSED, SLU_OUTBOUND_FAILED */
@@ -107,8 +111,18 @@ export class GuardedFetch implements AsyncDisposable {
   }
 }
 
+export interface GuardedAgentLimits {
+  connectSeconds: number;
+  /** Between the parts of an answer. */
+  silenceSeconds: number;
+  connections: number;
+}
+
 /** An undici agent that connects to nothing the guard refuses, whatever named the host. */
-export function guardedAgent(guard: OutboundGuard, connectSeconds: number): Agent {
+export function guardedAgent(
+  guard: OutboundGuard,
+  { connectSeconds, silenceSeconds, connections }: GuardedAgentLimits,
+): Agent {
   return new Agent({
     connect: (options, callback) => {
       const port = options.port === '' ? '' : `:${options.port}`;
@@ -118,9 +132,9 @@ export function guardedAgent(guard: OutboundGuard, connectSeconds: number): Agen
       const connector = buildConnector({ timeout: secondsToMs(connectSeconds), lookup: guard.lookupFor(url) });
       return connector(options, callback);
     },
-    headersTimeout: secondsToMs(defaultLimitSeconds),
-    bodyTimeout: secondsToMs(defaultLimitSeconds),
-    connections: 4,
+    headersTimeout: secondsToMs(silenceSeconds),
+    bodyTimeout: secondsToMs(silenceSeconds),
+    connections,
   });
 }
 

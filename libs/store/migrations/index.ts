@@ -8,6 +8,7 @@ import { Quarantine1763900000008 } from './0008-quarantine.js';
 import { IdempotencyKeys1763900000013 } from './0013-idempotency-keys.js';
 import { Identity1763900000009 } from './0009-identity.js';
 import { Limits1763900000010 } from './0010-limits.js';
+import { Budgets1763900000011 } from './0011-budgets.js';
 import { AuditChain1763900000012 } from './0012-audit-chain.js';
 
 /** In order. Forward only, one concern each. */
@@ -22,5 +23,6 @@ export const migrations = [
   IdempotencyKeys1763900000013,
   Identity1763900000009,
   Limits1763900000010,
+  Budgets1763900000011,
   AuditChain1763900000012,
 ];

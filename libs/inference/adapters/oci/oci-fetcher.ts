@@ -1,3 +1,4 @@
+import type { OutboundGuard } from '#libs/platform';
 import { createHash } from 'node:crypto';
 import { mebibytes } from '#libs/kernel';
 import { release, stageFile, stageTar, type Download } from '../../artifacts/artifact-download.js';
@@ -15,6 +16,8 @@ export interface OciFetcherSettings {
   auth?: string | undefined;
   /** Registries (`host:port`) that may be spoken to without TLS, besides loopback. */
   plainHttp?: readonly string[] | undefined;
+  /** Judges registries and the stores that they redirect to; left out: anywhere. */
+  guard?: OutboundGuard | undefined;
 }
 
 const manifestLimitBytes = mebibytes(4);
@@ -28,8 +31,8 @@ export class OciFetcher implements ArtifactFetcher, AsyncDisposable {
   private readonly credentials: OciCredentials;
 
   /** @throws SLU_PLATFORM_SETTING */
-  constructor({ auth, plainHttp = [] }: OciFetcherSettings) {
-    this.http = new OciHttp(plainHttp);
+  constructor({ auth, plainHttp = [], guard }: OciFetcherSettings) {
+    this.http = new OciHttp(plainHttp, guard);
     this.credentials = parseOciCredentials(auth);
   }
 

@@ -1,6 +1,7 @@
-import { secondsToMs, sluiceError } from '#libs/kernel';
-import { Agent, request, type Dispatcher } from 'undici';
-import { guardedLookup, isLoopbackHost, refuseForbiddenHost } from '../../artifacts/artifact-address.js';
+import { sluiceError } from '#libs/kernel';
+import { guardedAgent, type OutboundGuard } from '#libs/platform';
+import { request, type Agent, type Dispatcher } from 'undici';
+import { anySource, isLoopbackHost } from '../../artifacts/artifact-address.js';
 import { shownName } from '../../artifacts/artifact-refusal.js';
 import { sourceFailed } from '../../artifacts/artifact-sources.js';
 
@@ -16,15 +17,15 @@ const mostRedirects = 5;
 
 /** GET requests to registries and to the stores that they redirect to. A credential never leaves the origin it is for. */
 export class OciHttp implements AsyncDisposable {
-  private readonly agent = new Agent({
-    connect: { timeout: secondsToMs(connectSeconds), lookup: guardedLookup },
-    headersTimeout: secondsToMs(silenceSeconds),
-    bodyTimeout: secondsToMs(silenceSeconds),
-    connections: 8,
-  });
+  private readonly agent: Agent;
 
   /** @param plainHttp hosts (with port) that may be spoken to without TLS, besides loopback */
-  constructor(private readonly plainHttp: readonly string[]) {}
+  constructor(
+    private readonly plainHttp: readonly string[],
+    private readonly guard: OutboundGuard = anySource,
+  ) {
+    this.agent = guardedAgent(guard, { connectSeconds, silenceSeconds, connections: 8 });
+  }
 
   /** `http://` for loopback and for what the operator lists, `https://` for everything else. */
   origin(registry: string): string {
@@ -78,7 +79,8 @@ export class OciHttp implements AsyncDisposable {
         `${shownName(url.host)} is not spoken to without TLS; the operator may list it in SLUICE_OCI_PLAIN_HTTP`,
       );
     if (url.username !== '' || url.password !== '') throw closed('an address must not carry a password');
-    refuseForbiddenHost(url.hostname);
+    const problem = this.guard.problemOf(url);
+    if (problem !== undefined) throw closed(`${shownName(url.host)} ${problem}`);
   }
 }
 

@@ -3,10 +3,10 @@ import { Agent as HttpsAgent } from 'node:https';
 import type { Readable } from 'node:stream';
 import { secondsToMs } from '#libs/kernel';
 import type { GetObjectCommandOutput, S3Client } from '@aws-sdk/client-s3';
-import { guardedLookup, refuseForbiddenHost } from '../../artifacts/artifact-address.js';
+import { anySource } from '../../artifacts/artifact-address.js';
 import { stageFile, stageTar, type Download } from '../../artifacts/artifact-download.js';
 import { refused, shownName, tooLarge, unreadable } from '../../artifacts/artifact-refusal.js';
-import { sourceFailed, type ArtifactFetcher } from '../../artifacts/artifact-sources.js';
+import { closed, sourceFailed, type ArtifactFetcher } from '../../artifacts/artifact-sources.js';
 import type { ArtifactStaging } from '../../artifacts/artifact-staging.js';
 
 export interface S3FetcherSettings {
@@ -111,9 +111,11 @@ export class S3Fetcher implements ArtifactFetcher, Disposable {
 
   private async makeClient(): Promise<S3Client> {
     const { endpoint, region } = this.settings;
-    if (endpoint !== undefined) refuseForbiddenHost(new URL(endpoint).hostname);
+    const place = new URL(endpoint ?? 'https://s3.amazonaws.com');
+    const problem = anySource.problemOf(place);
+    if (problem !== undefined) throw closed(`${place.host} ${problem}`);
     const { S3Client } = await sdk();
-    const agent = { keepAlive: true, maxSockets: 8, lookup: guardedLookup as never };
+    const agent = { keepAlive: true, maxSockets: 8, lookup: anySource.lookupFor(place) as never };
     return new S3Client({
       ...(endpoint !== undefined && { endpoint, forcePathStyle: true }),
       // Stores of one's own rarely have regions; the signature needs one all the same.

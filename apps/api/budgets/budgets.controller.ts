@@ -1,0 +1,113 @@
+import { actorOf, BudgetRegister, scopeOf, type BudgetActor, type BudgetView, type Principal } from '#libs/access';
+import { sluiceError } from '#libs/kernel';
+import { Body, Controller, Delete, Get, Inject, Param, Patch, Post } from '@nestjs/common';
+import { z } from 'zod';
+import { ByCaller, ByPrincipal, type Caller } from '../http/caller.js';
+import { Operation } from '../http/operation.js';
+import {
+  budgetChangeSchema,
+  budgetListSchema,
+  budgetSchema,
+  newBudgetSchema,
+  shownBudgetSchema,
+  type BudgetChangeBody,
+  type NewBudgetBody,
+} from './budget-schema.js';
+import { Currency } from './prices.controller.js';
+
+const tag = 'budgets';
+const params = { id: 'the id of the budget' };
+
+@Controller('/api/budgets')
+export class BudgetsController {
+  constructor(
+    @Inject(BudgetRegister) private readonly budgets: BudgetRegister,
+    @Inject(Currency) private readonly currency: string,
+  ) {}
+
+  @Post()
+  @Operation({
+    permit: 'budget.write',
+    tag,
+    summary: 'Set a budget for a key, a project or a tenant',
+    body: newBudgetSchema,
+    answers: { 201: { description: 'the budget, with the secret of its webhook', schema: shownBudgetSchema } },
+  })
+  add(
+    @Body({ schema: newBudgetSchema }) body: NewBudgetBody,
+    @ByCaller() caller: Caller,
+    @ByPrincipal() principal: Principal,
+  ): Promise<BudgetView & { webhookSecret?: string }> {
+    return this.budgets.add(body, writerOf(principal, caller));
+  }
+
+  @Get()
+  @Operation({
+    permit: 'budget.read',
+    tag,
+    summary: 'List the budgets in force and how they stand',
+    answers: { 200: { description: 'the budgets, the newest first', schema: budgetListSchema } },
+  })
+  async list(@ByPrincipal() principal: Principal): Promise<{ currency: string; budgets: BudgetView[] }> {
+    return { currency: this.currency, budgets: await this.budgets.list(tenantFor(principal, 'budget.read')) };
+  }
+
+  @Get('/:id')
+  @Operation({
+    permit: 'budget.read',
+    tag,
+    summary: 'One budget and how it stands',
+    params,
+    answers: { 200: { description: 'the budget', schema: budgetSchema } },
+    refusals: ['SLU_BUDGET_UNKNOWN'],
+  })
+  find(@Param('id') id: string, @ByPrincipal() principal: Principal): Promise<BudgetView> {
+    return this.budgets.find(knownShape(id), tenantFor(principal, 'budget.read'));
+  }
+
+  @Patch('/:id')
+  @Operation({
+    permit: 'budget.write',
+    tag,
+    summary: 'Change a budget; what requests hold of it already stays held',
+    params,
+    body: budgetChangeSchema,
+    answers: { 200: { description: 'the budget', schema: budgetSchema } },
+    refusals: ['SLU_BUDGET_UNKNOWN', 'SLU_BUDGET_ENDED'],
+  })
+  change(
+    @Param('id') id: string,
+    @Body({ schema: budgetChangeSchema }) body: BudgetChangeBody,
+    @ByCaller() caller: Caller,
+    @ByPrincipal() principal: Principal,
+  ): Promise<BudgetView> {
+    return this.budgets.change(knownShape(id), body, writerOf(principal, caller));
+  }
+
+  @Delete('/:id')
+  @Operation({
+    permit: 'budget.write',
+    tag,
+    summary: 'End a budget: nothing counts against it any more',
+    params,
+    answers: { 200: { description: 'ended', schema: budgetSchema } },
+    refusals: ['SLU_BUDGET_UNKNOWN', 'SLU_BUDGET_ENDED'],
+  })
+  end(@Param('id') id: string, @ByCaller() caller: Caller, @ByPrincipal() principal: Principal): Promise<BudgetView> {
+    return this.budgets.end(knownShape(id), writerOf(principal, caller));
+  }
+}
+
+const tenantFor = (principal: Principal, action: 'budget.read' | 'budget.write'): string | undefined =>
+  scopeOf(principal, action) === 'all' ? undefined : principal.tenantId;
+
+const writerOf = (principal: Principal, { requestId }: Caller): BudgetActor => ({
+  actor: actorOf(principal),
+  requestId,
+  tenantId: tenantFor(principal, 'budget.write'),
+});
+
+function knownShape(id: string): string {
+  if (!z.uuid().safeParse(id).success) throw sluiceError('SLU_BUDGET_UNKNOWN', { id: id.slice(0, 40) });
+  return id;
+}

@@ -1,0 +1,99 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import pg from 'pg';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { freePort } from '#libs/platform';
+import { SluiceInstance } from '../support/sluice-instance.js';
+
+let sluice: SluiceInstance;
+let admin: string;
+let database: pg.Client;
+let second: ChildProcess;
+let bases: string[];
+
+beforeAll(async () => {
+  sluice = await SluiceInstance.start();
+  admin = await sluice.adminKey();
+  const [pid] = await sluice.pids('api');
+  const environment = await readFile(`/proc/${pid}/environ`, 'utf8');
+  const env = Object.fromEntries(
+    environment.split('\0').map((line) => [line.split('=', 1)[0]!, line.slice(line.indexOf('=') + 1)]),
+  );
+  database = new pg.Client({ connectionString: env['DATABASE_URL'] });
+  await database.connect();
+  const port = await freePort();
+  second = spawn(process.execPath, [fileURLToPath(new URL('../../dist/apps/api/main.js', import.meta.url))], {
+    env: { ...env, SLUICE_PORT: String(port), SLUICE_GRPC_PORT: String(await freePort()) },
+    stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
+  });
+  bases = [sluice.base, `http://127.0.0.1:${port}`];
+  await expect
+    .poll(
+      () =>
+        fetch(`${bases[1]}/v2/health/live`).then(
+          ({ status }) => status,
+          () => 0,
+        ),
+      { timeout: 60_000 },
+    )
+    .toBe(200);
+});
+afterAll(async () => {
+  second?.kill('SIGKILL');
+  await database?.end();
+  await sluice?.[Symbol.asyncDispose]();
+});
+
+async function post(
+  base: string,
+  key: string,
+  name: string,
+): Promise<{ status: number; body: string; replayed: boolean }> {
+  const answer = await fetch(`${base}/api/keys`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${admin}`, 'content-type': 'application/json', 'idempotency-key': key },
+    body: JSON.stringify({ name, role: 'caller' }),
+  });
+  return { status: answer.status, body: await answer.text(), replayed: answer.headers.has('idempotent-replayed') };
+}
+const keysNamed = async (name: string): Promise<number> =>
+  (await database.query('SELECT 1 FROM api_keys WHERE name = $1', [name])).rowCount!;
+
+it('makes exactly one change of fifty equal requests over two API processes', async () => {
+  const answers = await Promise.all(Array.from({ length: 50 }, (_each, at) => post(bases[at % 2]!, 'fifty', 'fifty')));
+  expect(await keysNamed('fifty')).toBe(1);
+  expect(answers.filter(({ status, replayed }) => status === 201 && !replayed)).toHaveLength(1);
+  expect(answers.every(({ status }) => status === 201 || status === 409)).toBe(true);
+  const [here, there] = await Promise.all(bases.map((base) => post(base, 'fifty', 'fifty')));
+  expect([here!.replayed, there!.replayed]).toEqual([true, true]);
+  expect(there!.body).toBe(here!.body);
+});
+
+it('makes exactly one change when its process is killed in the middle of the first request', async () => {
+  const [pid] = await sluice.pids('api');
+  // The request waits here for a lock, in the middle of its transaction.
+  await database.query('BEGIN');
+  await database.query('LOCK TABLE api_keys IN EXCLUSIVE MODE');
+  const cutOff = post(sluice.base, 'killed', 'killed').catch(() => 'cut off');
+  await expect
+    .poll(
+      async () =>
+        (
+          await database.query(
+            `SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query ILIKE '%api_keys%'`,
+          )
+        ).rowCount,
+    )
+    .toBeGreaterThan(0);
+  process.kill(pid!, 'SIGKILL');
+  expect(await cutOff).toBe('cut off');
+  await database.query('COMMIT');
+  const other = bases[1]!;
+  expect((await post(other, 'killed', 'killed')).status).toBe(409);
+  await expect
+    .poll(async () => (await post(other, 'killed', 'killed')).status, { timeout: 90_000, interval: 1_000 })
+    .toBe(201);
+  expect(await keysNamed('killed')).toBe(1);
+  expect(await post(other, 'killed', 'killed')).toMatchObject({ status: 201, replayed: true });
+}, 180_000);
