@@ -1,4 +1,4 @@
-import { ApiKeys, Directory } from '#libs/access';
+import { ApiKeys, Directory, LimitOverrides, Tiers, type Limiting } from '#libs/access';
 import { Auditing } from '#libs/audit';
 import { Rollouts } from '#libs/control';
 import {
@@ -12,6 +12,8 @@ import {
   SigningKeys,
 } from '#libs/inference';
 import { Module, type DynamicModule } from '@nestjs/common';
+import { APP_GUARD } from '@nestjs/core';
+import { ThrottlerModule } from '@nestjs/throttler';
 import { AuditController } from './audit/audit.controller.js';
 import { HoldsController } from './audit/holds.controller.js';
 import { BudgetsController } from './budgets/budgets.controller.js';
@@ -20,11 +22,14 @@ import { Spending } from './budgets/spending.js';
 import { UsageController } from './budgets/usage.controller.js';
 import { EndpointsController } from './endpoints/endpoints.controller.js';
 import { PoliciesController } from './endpoints/policies.controller.js';
+import { limitingToken, throttlerOptions, TierThrottler } from './http/tier-throttler.js';
 import { PeopleController } from './identity/people.controller.js';
 import { ProjectsController } from './identity/projects.controller.js';
 import { ServiceAccountsController } from './identity/service-accounts.controller.js';
 import { TenantsController } from './identity/tenants.controller.js';
 import { KeysController } from './keys/keys.controller.js';
+import { LimitsController } from './limits/limits.controller.js';
+import { TiersController } from './limits/tiers.controller.js';
 import { LineageController } from './models/lineage.controller.js';
 import { ModelsController } from './models/models.controller.js';
 import { SignaturesController } from './models/signatures.controller.js';
@@ -48,6 +53,7 @@ export interface ManagementParts {
   rollouts: Rollouts;
   quarantine: QuarantineLedger;
   apiKeys: ApiKeys;
+  limiting: Limiting;
   directory: Directory;
   auditing: Auditing;
   spending: Spending;
@@ -66,6 +72,8 @@ export interface ManagementParts {
     PoliciesController,
     RolloutsController,
     KeysController,
+    TiersController,
+    LimitsController,
     TenantsController,
     ProjectsController,
     PeopleController,
@@ -87,7 +95,12 @@ class AppModule {}
 export function appModule(parts: ManagementParts): DynamicModule {
   return {
     module: AppModule,
+    imports: [ThrottlerModule.forRoot(throttlerOptions(parts.limiting))],
     providers: [
+      { provide: limitingToken, useValue: parts.limiting },
+      { provide: APP_GUARD, useClass: TierThrottler },
+      { provide: Tiers, useValue: parts.limiting.tiers },
+      { provide: LimitOverrides, useValue: parts.limiting.overrides },
       { provide: ModelRegistry, useValue: parts.registry },
       { provide: ModelSignatures, useValue: parts.signatures },
       { provide: SigningKeys, useValue: parts.signingKeys },

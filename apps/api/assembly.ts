@@ -42,6 +42,7 @@ import {
 } from '#libs/platform';
 import { ChangeFeed, Database, type ChangeFeedListener } from '#libs/store';
 import { setTimeout as pause } from 'node:timers/promises';
+import { assembleLimits } from './assembly-limits.js';
 import { openIdempotency } from './assembly-idempotency.js';
 import { assembleSpending } from './assembly-budgets.js';
 import { assembleIdentity } from './assembly-identity.js';
@@ -72,6 +73,7 @@ export async function assemble(
   const database = stack.use(await connect(databaseUrl, log));
   const auditing = await withRetry(() => startAuditing(config, database, log, telemetry, stack), log);
   const refusals = stack.use(new RefusalLog({ database, log }));
+  const limiting = assembleLimits(config, { database, log, telemetry }, stack);
   const identity = assembleIdentity(config, database, log, stack);
   const { keyRing } = identity;
   const idempotency = openIdempotency(database, masterKey, log, stack);
@@ -93,6 +95,7 @@ export async function assemble(
     isUp: (versionKey) => inference.hasReadyReplica(versionKey),
   });
   await withRetry(() => keyRing.load(), log);
+  await withRetry(() => limiting.book.load(), log);
   await withRetry(() => budgets.start(), log);
   await secrets.load();
   await state.load();
@@ -105,7 +108,7 @@ export async function assemble(
     new ChangeFeed(
       databaseUrl,
       `${service}-feed`,
-      followers([...heard, secrets, state, quarantine, privacy.openWindows], log),
+      followers([...heard, limiting.book, secrets, state, quarantine, privacy.openWindows], log),
     ),
   );
   await feed.start();
@@ -118,6 +121,7 @@ export async function assemble(
     budgets,
     spending,
     refusals,
+    limiting,
     idempotency,
     state,
     inference,

@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
 import { assemble } from './assembly.js';
 import { GrpcServer } from './grpc/grpc-server.js';
+import { Admissions } from './http/admissions.js';
 import { Gatekeeper } from './http/gatekeeper.js';
 import { settingsView } from './inference/oip-settings.js';
 import { defaultStreamSettings } from './openai/event-stream.js';
@@ -68,6 +69,7 @@ const grpc = await GrpcServer.start(
     settings: settingsView(log, traceSampling),
     isDraining: () => isDraining,
     gatekeeper: new Gatekeeper(parts.identities, parts.refusals, parts.addresses),
+    admissions: new Admissions(parts.limiting.limits, parts.refusals),
     isReady,
     log,
     version: config.version,

@@ -38,6 +38,7 @@ describe('every route', () => {
     expect(routes).toEqual([
       'DELETE /api/audit/holds/nobody',
       'DELETE /api/keys/nobody',
+      'DELETE /api/limits/nobody/nobody',
       'DELETE /api/quarantine/nobody',
       'GET /api/audit',
       'GET /api/audit/export',
@@ -49,6 +50,8 @@ describe('every route', () => {
       'GET /api/endpoints/nobody/history',
       'GET /api/endpoints/nobody/policy',
       'GET /api/keys',
+      'GET /api/limits',
+      'GET /api/limits/nobody/nobody',
       'GET /api/lineage',
       'GET /api/models',
       'GET /api/models/nobody/versions/nobody',
@@ -68,6 +71,8 @@ describe('every route', () => {
       'GET /api/signing-keys',
       'GET /api/tenants',
       'GET /api/tenants/nobody',
+      'GET /api/tiers',
+      'GET /api/tiers/nobody',
       'GET /docs',
       'GET /docs/nobody',
       'GET /docs/start.js',
@@ -101,7 +106,9 @@ describe('every route', () => {
       'POST /api/signing-keys/nobody/revoke',
       'POST /api/tenants',
       'PUT /api/endpoints/nobody/policy',
+      'PUT /api/limits/nobody/nobody',
       'PUT /api/models/nobody/versions/nobody/secret-headers',
+      'PUT /api/tiers/nobody',
     ]);
   });
 

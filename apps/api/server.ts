@@ -7,6 +7,7 @@ import type { Tracer } from '@opentelemetry/api';
 import { LogController, type FastifyBaseLogger, type FastifyInstance } from 'fastify';
 import { appModule, type ManagementParts } from './app.module.js';
 import { parseBodies } from './http/body-parsers.js';
+import { Admissions } from './http/admissions.js';
 import { openToOrigins } from './http/cross-origin.js';
 import { Gatekeeper, type Authenticator } from './http/gatekeeper.js';
 import { keepAnswers } from './http/idempotency.js';
@@ -75,6 +76,7 @@ export async function createServer(parts: ServerParts, settings: ServerSettings)
   await openToOrigins(fastify, settings.corsOrigins ?? []);
   const routes = new RouteBook();
   const gatekeeper = new Gatekeeper(parts.identities, parts.refusals, parts.addresses);
+  const admissions = new Admissions(parts.limiting.limits, parts.refusals);
   routes.follow(fastify);
   keepAnswers(fastify, parts.idempotency);
   const paths = new ProtocolPaths(fastify);
@@ -97,6 +99,7 @@ export async function createServer(parts: ServerParts, settings: ServerSettings)
     bodyTimeoutSeconds,
     pseudonyms: parts.privacy.pseudonyms,
     authenticate: (req, action) => gatekeeper.admit(req, action),
+    admissions,
   });
   const { language } = parts;
   const { streams } = settings;
@@ -107,6 +110,7 @@ export async function createServer(parts: ServerParts, settings: ServerSettings)
     budgets,
     pseudonyms,
     authenticate,
+    admissions,
     isDraining,
     bodyLimitBytes,
     bodyTimeoutSeconds,

@@ -30,4 +30,5 @@ export { usageGroups, type UsageGroup, type UsageSum } from './budgets/usage-day
 export { Usage } from './budgets/usage.js';
 export { type Action, permits, permitTable, requirePermit, scopeOf } from './permit-table.js';
 export { requireReach } from './reach.js';
+export * from './limits/index.js';
 export { actorOf, defaultProjectId, defaultTenantId, isRole, roles, type Principal, type Role } from './principal.js';

@@ -94,6 +94,8 @@ export const permitTable = {
   'privacy.erase': owned({ admin: 'all', steward: 'all' }),
   'privacy.access-report': owned({ steward: 'all', auditor: 'all' }),
   'metrics.read': platform([...responders, 'auditor']),
+  'limit.read': platform(watchers),
+  'limit.write': platform(['admin']),
   'tenant.read': owned({ admin: 'all', auditor: 'all', operator: 'all', steward: 'tenant', analyst: 'tenant' }),
   'tenant.write': platform(['admin']),
   'project.read': owned({ admin: 'all', auditor: 'all', operator: 'all', steward: 'tenant', analyst: 'project' }),

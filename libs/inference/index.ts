@@ -79,7 +79,7 @@ export {
   type InferOutcome,
   type InferProtocol,
 } from './service/inference-service.js';
-export type { LanguageAsk } from './language/language-ask.js';
+export type { LanguageAsk, LanguageEnd } from './language/language-ask.js';
 export type { LanguageExchange } from './language/language-exchange.js';
 export { LanguageMetrics } from './language/language-metrics.js';
 export { LanguageService, type LanguageServiceSettings } from './language/language-service.js';

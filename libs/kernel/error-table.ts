@@ -39,6 +39,23 @@ export const errorTable = {
     status: 400,
     text: 'never put a key into the query string; send it in the Authorization header',
   },
+  SLU_ACCESS_LIMIT_REACHED: {
+    status: 429,
+    text: 'the limit {limit} of this {scope} ({allowed}) is used up; it frees in {retryAfterSeconds} s',
+  },
+  SLU_ACCESS_LIMIT_NEVER: {
+    status: 400,
+    text: 'the request asks for up to {asked}, and the limit {limit} of this {scope} is {allowed}; ask for less, with max_tokens for example',
+  },
+  SLU_ACCESS_LIMITS_DOWN: {
+    status: 503,
+    text: 'limits cannot be counted now, and nobody is let in without; try again in {retryAfterSeconds} s',
+  },
+  SLU_ACCESS_LIMITS_STALE: { status: 409, text: 'the limits of {subject} are at revision {revision} by now' },
+  SLU_ACCESS_LIMITS_UNKNOWN: { status: 404, text: 'no limits are set for {scope} {subject}' },
+  SLU_ACCESS_LIMIT_SUBJECT: { status: 404, text: 'there is no {scope} {subject}' },
+  SLU_ACCESS_TIER_UNKNOWN: { status: 404, text: 'there is no tier {tier}' },
+  SLU_ACCESS_TIER_MISSING: { status: 403, text: 'this key has the tier {tier}, which does not exist' },
   SLU_ACCESS_FORBIDDEN: { status: 403, text: 'this key may not {action}' },
   SLU_ACCESS_NETWORK: { status: 403, text: 'this key is not allowed from this network' },
   SLU_ACCESS_KEY_UNKNOWN: { status: 404, text: 'there is no API key {id}' },

@@ -28,7 +28,12 @@ export interface SluiceConfig {
   /** Unset: the embedded Temporal server. */
   temporalAddress: string | undefined;
   temporalNamespace: string;
+  /** Counts the limits for all API processes; nodes of one cluster are separated by commas. Unset: in process. */
   redisUrl: string | undefined;
+  /** How many API processes share the limits. */
+  apiProcesses: number;
+  /** What holds while Redis does not answer: nobody is let in, or this share of the limits in each process. */
+  limitsWithoutRedis: { kind: 'refuse' } | { kind: 'local'; share: number };
   otlpEndpoint: string | undefined;
   /** Share of requests without a sampled parent that are traced, 0 to 1. */
   traceSampling: number;
@@ -143,7 +148,21 @@ const settings = z.object({
     .regex(/^[^\s/]+:\d+$/, 'must be host:port')
     .optional(),
   SLUICE_TEMPORAL_NAMESPACE: z.string().min(1).default('default'),
-  REDIS_URL: z.string().optional(),
+  REDIS_URL: z
+    .string()
+    .regex(
+      /^rediss?:\/\/[^\s,]+(,rediss?:\/\/[^\s,]+)*$/,
+      'must be redis://host:port, nodes of a cluster separated by commas',
+    )
+    .optional(),
+  SLUICE_API_PROCESSES: z.coerce.number().int().min(1).max(1_000).default(1),
+  SLUICE_LIMITS_WITHOUT_REDIS: z
+    .string()
+    .regex(
+      /^(refuse|local:(1(\.0+)?|0?\.\d*[1-9]\d*))$/,
+      'must be refuse, or local:<share> with a share above 0 and up to 1',
+    )
+    .default('refuse'),
   OTEL_EXPORTER_OTLP_ENDPOINT: z.url().optional(),
   SLUICE_TRACE_SAMPLING: z.coerce.number().min(0).max(1).default(0.01),
   SLUICE_LOG_LEVEL: z.enum(logLevels).default('info'),
@@ -201,6 +220,7 @@ const settings = z.object({
 /** @throws SLU_PLATFORM_SETTING naming the variable and what is wrong with it */
 export function loadConfig(env: Readonly<Record<string, string | undefined>>): SluiceConfig {
   const value = variablesOf(env);
+  refuseSeveralAlone(value);
   const home = resolve(value.SLUICE_HOME);
   return {
     version: packageVersion(),
@@ -215,6 +235,8 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): S
     temporalAddress: value.TEMPORAL_ADDRESS,
     temporalNamespace: value.SLUICE_TEMPORAL_NAMESPACE,
     redisUrl: value.REDIS_URL,
+    apiProcesses: value.SLUICE_API_PROCESSES,
+    limitsWithoutRedis: withoutRedis(value.SLUICE_LIMITS_WITHOUT_REDIS),
     otlpEndpoint: value.OTEL_EXPORTER_OTLP_ENDPOINT,
     traceSampling: value.SLUICE_TRACE_SAMPLING,
     logLevel: value.SLUICE_LOG_LEVEL,
@@ -256,6 +278,21 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): S
       drainDeadlineSeconds: value.SLUICE_REPLICA_DRAIN_SECONDS,
     },
   };
+}
+
+type LimitVariables = Pick<z.infer<typeof settings>, 'SLUICE_API_PROCESSES' | 'REDIS_URL'>;
+
+// Each would let in as much as all of them together may.
+function refuseSeveralAlone({ SLUICE_API_PROCESSES: processes, REDIS_URL: redisUrl }: LimitVariables): void {
+  if (processes === 1 || redisUrl !== undefined) return;
+  throw sluiceError('SLU_PLATFORM_SETTING', {
+    name: 'REDIS_URL',
+    problem: `is not set, and SLUICE_API_PROCESSES=${processes} processes can only count limits together in Redis`,
+  });
+}
+
+function withoutRedis(text: string): SluiceConfig['limitsWithoutRedis'] {
+  return text === 'refuse' ? { kind: 'refuse' } : { kind: 'local', share: Number(text.slice('local:'.length)) };
 }
 
 function variablesOf(env: Readonly<Record<string, string | undefined>>): z.infer<typeof settings> {

@@ -1,3 +1,4 @@
+import { openAdmissions } from './open-admissions.js';
 import {
   LanguageService,
   OpenAiReplica,
@@ -82,6 +83,7 @@ export async function startGateway(settings: GatewaySettings): Promise<Gateway> 
   await server.register(openAiRoutes, {
     language: service,
     state: { snapshot: { endpoints, versions: new Map(), replicas: new Map() } },
+    admissions: openAdmissions,
     authenticate: (req) => {
       if (req.headers.authorization === undefined) throw sluiceError('SLU_ACCESS_KEY_MISSING');
       if (req.headers.authorization !== `Bearer ${gatewayKey}`) throw sluiceError('SLU_ACCESS_KEY_INVALID');

@@ -4,6 +4,8 @@ import {
   Directory,
   IdempotencyLedger,
   KeyRing,
+  Limiting,
+  limitStores,
   Pepper,
   PriceList,
   roles,
@@ -37,6 +39,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { assemblePrivacy, type PrivacyAssembly } from '../../apps/api/assembly-privacy.js';
+import { Admissions } from '../../apps/api/http/admissions.js';
 import { Gatekeeper } from '../../apps/api/http/gatekeeper.js';
 import { RefusalLog } from '../../apps/api/http/refusal-log.js';
 import { createServer, type ServerParts, type ServerSettings } from '../../apps/api/server.js';
@@ -49,6 +52,8 @@ export interface ManagementApi extends AsyncDisposable {
   refusals: RefusalLog;
   auditing: Auditing;
   gatekeeper: Gatekeeper;
+  admissions: Admissions;
+  limiting: Limiting;
   /** `Authorization` by role. */
   as: Record<Role, { authorization: string }>;
   /** What was given to Temporal. */
@@ -70,6 +75,8 @@ export interface MadeParts extends Pick<ServerParts, 'registry' | 'endpoints' | 
   folder: string;
   privacy: PrivacyAssembly;
 }
+
+const untold = { onLost: () => undefined, onBack: () => undefined };
 
 /** The API on a database of its own, without replicas and without Temporal. */
 export async function managementApi(
@@ -99,6 +106,9 @@ export async function managementApi(
     ]),
   );
   await keyRing.load();
+  const stores = limitStores({ redisUrl: undefined, withoutRedis: { kind: 'refuse' }, ...untold });
+  const limiting = new Limiting({ database, stores });
+  await limiting.book.load();
   const replicaSets = new ReplicaSets(database);
   const signatures = new ModelSignatures(database, trust.bundles);
   const endpoints = new Endpoints(database, replicaSets, signatures);
@@ -151,6 +161,7 @@ export async function managementApi(
       quarantine,
       privacy: privacy.parts,
       apiKeys,
+      limiting,
       auditing,
       directory: new Directory({ database, afterChange }),
       identities: keyRing,
@@ -193,6 +204,8 @@ export async function managementApi(
     auditing,
     refusals,
     gatekeeper: new Gatekeeper(keyRing, refusals),
+    admissions: new Admissions(limiting.limits, refusals),
+    limiting,
     workflows,
     as: Object.fromEntries(made) as ManagementApi['as'],
     drain: () => (isDraining = true),
@@ -203,6 +216,7 @@ export async function managementApi(
       await idempotency[Symbol.asyncDispose]();
       await quarantine[Symbol.asyncDispose]();
       keyRing[Symbol.dispose]();
+      limiting[Symbol.dispose]();
       await auditing[Symbol.asyncDispose]();
       await db[Symbol.asyncDispose]();
       await rm(folder, { recursive: true, force: true });

@@ -86,6 +86,7 @@ export async function servingApi(models: readonly string[], link?: Pick<Temporal
         loading,
         pseudonyms: api.privacy.parts.pseudonyms,
         gatekeeper: api.gatekeeper,
+        admissions: api.admissions,
         settings: settingsView(log, undefined),
         isReady: () => inference.isReady,
         isDraining: () => false,

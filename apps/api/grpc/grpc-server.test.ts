@@ -1,3 +1,4 @@
+import { openAdmissions } from '../../../test/support/open-admissions.js';
 import { randomUUID } from 'node:crypto';
 import { createRequire } from 'node:module';
 import { datatypeNames, InferenceService, OutcomeCounters, ServingState, type Tensor } from '#libs/inference';
@@ -87,6 +88,7 @@ beforeAll(async () => {
       {
         inference,
         state,
+        admissions: openAdmissions,
         gatekeeper: {
           admit: ({ headers }) => {
             if (headers.authorization === undefined) throw sluiceError('SLU_ACCESS_KEY_MISSING');

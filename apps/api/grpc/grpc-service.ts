@@ -10,6 +10,7 @@ import type {
   ServerUnaryCall,
   UntypedServiceImplementation,
 } from '@grpc/grpc-js';
+import type { Admissions } from '../http/admissions.js';
 import type { Gatekeeper } from '../http/gatekeeper.js';
 import { newRequestId } from '../http/request-id.js';
 import { holderOf, subjectHeader } from '../http/request-holder.js';
@@ -30,6 +31,7 @@ export interface GrpcServiceParts {
   gatekeeper: Pick<Gatekeeper, 'admit'>;
   /** Left out, no request is about a named person. */
   pseudonyms?: Pick<SubjectPseudonyms, 'of'> | undefined;
+  admissions: Pick<Admissions, 'enter'>;
   /** Keeps the accounts of requests; left out: nothing is counted. */
   budgets?: Pick<Budgets, 'meter'> | undefined;
   settings: ServerSettingsView;
@@ -97,7 +99,7 @@ export class GrpcService {
     try {
       const admitted = this.parts.gatekeeper.admit(call.admitted, 'infer');
       const principal = admitted instanceof Promise ? await admitted : admitted;
-      const outcome = await this.outcomeOf(given.request, call, principal, call.requestId);
+      const outcome = await this.admittedInfer(given.request, call, principal, call.requestId);
       call.sendHead(outcome);
       if (outcome.error === undefined) done(null, outcome.payload);
       else done(call.errorOf(outcome.error));
@@ -110,7 +112,12 @@ export class GrpcService {
     const call = new GrpcCall(stream);
     try {
       const principal = await this.parts.gatekeeper.admit(call.admitted, 'infer');
-      await answerInOrder(stream, (request) => this.answerOf(request, call, principal), call.over);
+      const admission = await this.parts.admissions.enter(principal, call.requestId, { isOpening: true });
+      try {
+        await answerInOrder(stream, (request) => this.answerOf(request, call, principal), call.over);
+      } finally {
+        admission.release();
+      }
     } catch (failure) {
       // A client that has gone needs no status, and its half-read message is no news.
       if (!call.over.aborted) stream.emit('error', this.refusalOf(call, failure));
@@ -120,7 +127,9 @@ export class GrpcService {
   /** On a stream a failed request is an answer like any other; only the stream's own failure ends it. */
   private async answerOf(request: GrpcInferRequest, call: GrpcCall, principal: Principal): Promise<StreamAnswer> {
     const wantsFinal = request.parameters['triton_enable_empty_final_response']?.bool_param === true;
-    const { error, payload } = await this.outcomeOf(request, call, principal, newRequestId());
+    const { error, payload } = await this.admittedInfer(request, call, principal, newRequestId()).catch(
+      (failure: unknown) => ({ error: asSluiceError(failure), payload: undefined }),
+    );
     if (payload === undefined) {
       const { id, model_name, model_version } = request;
       const text = asSluiceError(error).message;
@@ -131,14 +140,21 @@ export class GrpcService {
     return { infer_response: payload };
   }
 
-  private outcomeOf(
+  private async admittedInfer(
     request: GrpcInferRequest,
     call: GrpcCall,
     principal: Principal,
     requestId: string,
   ): Promise<InferOutcome<GrpcInferResponse>> {
-    const meter = this.parts.budgets?.meter(principal, requestId);
-    return this.parts.inference.infer({ ...this.askOf(request, call, principal, requestId), meter });
+    const entering = this.parts.admissions.enter(principal, requestId, { endpoint: request.model_name });
+    // Counted in process, it is there already.
+    const admission = entering instanceof Promise ? await entering : entering;
+    try {
+      const meter = this.parts.budgets?.meter(principal, requestId);
+      return await this.parts.inference.infer({ ...this.askOf(request, call, principal, requestId), meter });
+    } finally {
+      admission.release();
+    }
   }
 
   private refusalOf(call: GrpcCall, failure: unknown) {

@@ -1,3 +1,4 @@
+import { isLimitRefusal } from '#libs/access';
 import { isSluiceError, sluiceError, type SluiceError } from '#libs/kernel';
 import { Metadata, status, type ServerErrorResponse } from '@grpc/grpc-js';
 
@@ -30,6 +31,14 @@ export function grpcErrorOf(failure: unknown): ServerErrorResponse {
   const metadata = new Metadata();
   metadata.set('sluice-error-code', error.code);
   if (error.retryAfterSeconds !== undefined) metadata.set('retry-after', String(error.retryAfterSeconds));
+  if (isLimitRefusal(error)) {
+    metadata.set('sluice-limit', error.limit.name);
+    metadata.set('sluice-limit-scope', error.limit.scope);
+    // Clients that retry by themselves wait for so long, or not at all (grpc/proposal, A6).
+    const pushbackMs = Number.isFinite(error.retryAfterMs) ? Math.ceil(error.retryAfterMs) : -1;
+    metadata.set('grpc-retry-pushback-ms', String(pushbackMs));
+    for (const [name, value] of error.headers) metadata.set(name, value);
+  }
   return Object.assign(new Error(error.message), {
     code: codes[error.status] ?? status.UNKNOWN,
     details: error.message,

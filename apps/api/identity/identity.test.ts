@@ -98,7 +98,7 @@ describe('across tenants', () => {
       ];
       expect([url('…'), known.status]).toEqual([url('…'), 404]);
       const plain = ({ status, body, headers }: Answer, of: string): string =>
-        JSON.stringify([status, body, { ...headers, date: '', 'sluice-request-id': '' }])
+        JSON.stringify([status, body, { ...headers, date: '', 'sluice-request-id': '', ratelimit: '' }])
           .replaceAll(of, '<id>')
           .replaceAll(String(body['requestId']), '<request>');
       expect(plain(known, id)).toBe(plain(unknown, nobody));

@@ -1,3 +1,4 @@
+import { openAdmissions } from '../../../test/support/open-admissions.js';
 import { datatypeNames, pinnedArm, ServingStatistics, type LiveEndpoint, type ServedVersion } from '#libs/inference';
 import { isSluiceError, sluiceError } from '#libs/kernel';
 import fc from 'fast-check';
@@ -70,6 +71,7 @@ beforeEach(async () => {
     state: { endpoint: endpointOf, snapshot: { endpoints: new Map(), versions: new Map(), replicas: new Map() } },
     loading: { load: async () => undefined, unload: async () => undefined },
     settings: { traceSampling: undefined, isLevelEnabled: () => true },
+    admissions: openAdmissions,
     authenticate: () => somePrincipal({ id: 'k' }),
     isReady: () => true,
     isDraining: () => false,

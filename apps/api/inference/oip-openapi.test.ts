@@ -1,3 +1,4 @@
+import { openAdmissions } from '../../../test/support/open-admissions.js';
 import { ServingStatistics } from '#libs/inference';
 import fastify from 'fastify';
 import { expect, it } from 'vitest';
@@ -21,6 +22,7 @@ it('describes exactly the routes that there are, and only schemas that there are
     state: { endpoint: () => undefined, snapshot: { endpoints: new Map(), versions: new Map(), replicas: new Map() } },
     loading: { load: async () => undefined, unload: async () => undefined },
     settings: { traceSampling: undefined, isLevelEnabled: () => false },
+    admissions: openAdmissions,
     authenticate: () => somePrincipal(),
     isReady: () => false,
     isDraining: () => false,

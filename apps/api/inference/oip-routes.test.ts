@@ -1,3 +1,4 @@
+import { openAdmissions } from '../../../test/support/open-admissions.js';
 import type { InferAsk, InferOutcome, LiveEndpoint, ServedVersion, ServingSnapshot } from '#libs/inference';
 import { CallerPresence, pinnedArm, ServingStatistics } from '#libs/inference';
 import { SluiceError, sluiceError } from '#libs/kernel';
@@ -90,6 +91,7 @@ function options(): OipRoutesOptions {
     loading: { load: async () => undefined, unload: async () => undefined },
     settings: { traceSampling: undefined, isLevelEnabled: () => false },
     state: { endpoint: (name) => snapshot.endpoints.get(name), snapshot },
+    admissions: openAdmissions,
     authenticate: (req) => {
       if (req.headers.authorization === undefined) throw sluiceError('SLU_ACCESS_KEY_MISSING');
       if (req.headers.authorization !== 'Bearer good') throw sluiceError('SLU_ACCESS_KEY_INVALID');

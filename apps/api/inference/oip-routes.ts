@@ -4,6 +4,7 @@ import type { EndpointLoading, InferAsk, InferenceService, InferOutcome, Serving
 import { sluiceError } from '#libs/kernel';
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest, onRequestHookHandler } from 'fastify';
 import { randomUUID } from 'node:crypto';
+import { releaseWithAnswer, sayLimits, whenEntered, type Admissions } from '../http/admissions.js';
 import { whenAdmitted } from '../http/gatekeeper.js';
 import { hasKeyInQuery } from '../http/key-in-query.js';
 import { holderOf, subjectHeader } from '../http/request-holder.js';
@@ -35,6 +36,7 @@ export interface OipRoutesOptions {
   authenticate(req: FastifyRequest, action: OipAction): Principal | Promise<Principal>;
   /** Left out, no request is about a named person. */
   pseudonyms?: Pick<SubjectPseudonyms, 'of'> | undefined;
+  admissions: Pick<Admissions, 'enter'>;
   isReady(): boolean;
   /** New inference is refused. */
   isDraining(): boolean;
@@ -86,7 +88,7 @@ function setUp(scope: FastifyInstance, options: OipRoutesOptions): void {
   modelRoutes(scope, options, reading);
   repositoryRoutes(scope, options, { reading, writing: [identify('endpoint.write'), refuseWhenDraining] });
   settingRoutes(scope, options, { reading, writing: [identify('endpoint.write')] });
-  inferRoutes(scope, options, [identify('infer'), refuseWhenDraining]);
+  inferRoutes(scope, options, [identify('infer'), refuseWhenDraining, admitter(options)]);
 }
 
 function healthRoutes(scope: FastifyInstance, { isReady }: OipRoutesOptions): void {
@@ -176,6 +178,26 @@ const nameRequest: onRequestHookHandler = (req, reply, done) => {
   if (hasKeyInQuery(req.url)) return done(sluiceError('SLU_ACCESS_KEY_IN_QUERY'));
   return done();
 };
+
+/** Before the body is read: what is refused by its caller's limits costs no more than its head. */
+function admitter({ admissions }: OipRoutesOptions): onRequestHookHandler {
+  return (req, reply, done) => {
+    const { model: endpoint } = req.params as ModelRoute['Params'];
+    const requestId = reply.getHeader('sluice-request-id') as string;
+    whenEntered(
+      () => admissions.enter(req.oipPrincipal, requestId, { endpoint }),
+      (admission) => {
+        sayLimits(reply, admission);
+        releaseWithAnswer(reply, admission);
+        done();
+      },
+      (failure) => {
+        sayLimits(reply, failure);
+        done(failure as FastifyError);
+      },
+    );
+  };
+}
 
 function identifier({ authenticate }: OipRoutesOptions, action: OipAction): onRequestHookHandler {
   return (req, _reply, done) => {

@@ -1,3 +1,4 @@
+import { openAdmissions } from '../../../test/support/open-admissions.js';
 import fastify, { type FastifyInstance } from 'fastify';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { somePrincipal } from '../../../test/support/principal.js';
@@ -33,6 +34,7 @@ beforeAll(async () => {
   server.addHook('onRoute', ({ url }) => void routes.push(url.replace(/:(\w+)/g, '{$1}')));
   await server.register(generateRoutes, {
     language: gateway.service,
+    admissions: openAdmissions,
     authenticate: () => somePrincipal({ id: 'k1' }),
     isDraining: () => false,
     bodyLimitBytes: 10_000,

@@ -1,3 +1,4 @@
+import type { Admission } from '#libs/access';
 import type { LanguageExchange } from '#libs/inference';
 import { isSluiceError, sluiceError, type SluiceError } from '#libs/kernel';
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
@@ -5,6 +6,7 @@ import { jsonType, oipErrorOf, sendOipError } from '../inference/oip-error.js';
 import { EventStreams, type StreamFormat, type StreamSettings } from './event-stream.js';
 import { isObject, refusal, type JsonObject } from './field-rules.js';
 import {
+  admitLanguage,
   beginExchange,
   bodyOf,
   drainRefuser,
@@ -64,19 +66,24 @@ function generate(
   isStream: boolean,
 ): void {
   const body = bodyOf(req);
-  const exchange = beginExchange(options, req, reply, checkedGeneration(body, req.params, isStream));
-  const naming: Naming = {
-    ...(body['id'] !== undefined && { id: body['id'] }),
-    model_name: req.params.model,
-    model_version: exchange.version ?? '',
-  };
-  const sending = isStream
-    ? streams.send(reply, exchange, new GenerateFormat(naming))
-    : sendText(reply, exchange, naming);
-  sending.catch((failure: unknown) => {
+  const checked = checkedGeneration(body, req.params, isStream);
+  const refused = (failure: unknown): void => {
     if (isSluiceError(failure)) sendOipError(reply, failure);
     else void reply.send(failure);
-  });
+  };
+  const admitted = (admission: Admission): void => {
+    const exchange = beginExchange(options, req, reply, checked, admission);
+    const naming: Naming = {
+      ...(body['id'] !== undefined && { id: body['id'] }),
+      model_name: req.params.model,
+      model_version: exchange.version ?? '',
+    };
+    const sending = isStream
+      ? streams.send(reply, exchange, new GenerateFormat(naming))
+      : sendText(reply, exchange, naming);
+    sending.catch(refused);
+  };
+  admitLanguage(options, req, reply, checked, { isOpenAi: false, admitted, refused });
 }
 
 /** Parameters stand in `parameters`, or beside the text, where Triton's LLM backends have them. */

@@ -1,9 +1,10 @@
-import type { Budgets, Principal } from '#libs/access';
+import type { Admission, Budgets, Principal } from '#libs/access';
 import type { SubjectPseudonyms } from '#libs/audit';
-import type { LanguageExchange, LanguageService } from '#libs/inference';
+import type { LanguageEnd, LanguageExchange, LanguageService } from '#libs/inference';
 import { sluiceError } from '#libs/kernel';
 import type { FastifyInstance, FastifyReply, FastifyRequest, onRequestHookHandler } from 'fastify';
 import { randomUUID } from 'node:crypto';
+import { sayLimits, whenEntered, type Admissions } from '../http/admissions.js';
 import { holderOf, subjectHeader } from '../http/request-holder.js';
 import { whenAdmitted } from '../http/gatekeeper.js';
 import { hasKeyInQuery } from '../http/key-in-query.js';
@@ -11,6 +12,7 @@ import { BodyReader } from '../inference/oip-body.js';
 import { callerOf } from '../inference/oip-caller.js';
 import { isObject, refusal, type JsonObject } from './field-rules.js';
 import type { CheckedAsk } from './openai-request.js';
+import { estimatedTokens } from './token-estimate.js';
 
 /** What the routes to language models need of the API, whatever protocol they speak. */
 export interface LanguageRoutesOptions {
@@ -21,6 +23,7 @@ export interface LanguageRoutesOptions {
   budgets?: Pick<Budgets, 'meter'> | undefined;
   /** Who calls, and may they? Throws when not. */
   authenticate(req: FastifyRequest, action: 'infer' | 'model.metadata'): Principal | Promise<Principal>;
+  admissions: Pick<Admissions, 'enter'>;
   /** New inference is refused. */
   isDraining(): boolean;
   bodyLimitBytes: number;
@@ -79,12 +82,43 @@ export function readBodies(scope: FastifyInstance, options: LanguageRoutesOption
   scope.decorateRequest('languagePrincipal', null as unknown as Principal);
 }
 
-/** Begins to answer a checked request, and writes the headers that are known at once. */
+/** Goes on with a checked request once its caller's limits let it in. Its slots are held until the exchange has ended. */
+export function admitLanguage(
+  { admissions }: LanguageRoutesOptions,
+  req: FastifyRequest,
+  reply: FastifyReply,
+  checked: CheckedAsk,
+  { isOpenAi, admitted, refused }: AdmittedLanguage,
+): void {
+  const { endpoint, isStream } = checked;
+  const requestId = reply.getHeader('sluice-request-id') as string;
+  whenEntered(
+    () => admissions.enter(req.languagePrincipal, requestId, { endpoint, isStream, tokens: estimatedTokens(checked) }),
+    (admission) => {
+      sayLimits(reply, admission, isOpenAi);
+      admitted(admission);
+    },
+    (failure) => {
+      sayLimits(reply, failure, isOpenAi);
+      refused(failure);
+    },
+  );
+}
+
+export interface AdmittedLanguage {
+  /** The protocol's callers know limits by OpenAI's headers as well. */
+  isOpenAi: boolean;
+  admitted(admission: Admission): void;
+  refused(failure: unknown): void;
+}
+
+/** Begins to answer an admitted request, and writes the headers that are known at once. */
 export function beginExchange(
   { language, budgets, pseudonyms }: Pick<LanguageRoutesOptions, 'language' | 'budgets' | 'pseudonyms'>,
   req: FastifyRequest,
   reply: FastifyReply,
   checked: CheckedAsk,
+  admission: Admission,
 ): LanguageExchange {
   const { headers } = req;
   const { user, safety_identifier: safetyId } = checked.body;
@@ -105,6 +139,7 @@ export function beginExchange(
     visible: req.languagePrincipal.endpoints,
     traceparent: headers['traceparent'] as string | undefined,
     caller: callerOf(req.raw.socket),
+    onEnded: (end) => settle(admission, end),
     meter: budgets?.meter(req.languagePrincipal, requestId),
   });
   const { traceparent, version, arm } = exchange;
@@ -128,4 +163,11 @@ export function madeOf<T>(answer: string, endpoint: string, make: (answer: strin
 export function bodyOf({ body }: FastifyRequest): JsonObject {
   if (isObject(body) && Object.getPrototypeOf(body) === Object.prototype) return body;
   throw refusal('body', 'must be a JSON object');
+}
+
+/** What never came to a model server used nothing; what was cut off there used what nobody can tell any more. */
+function settle(admission: Admission, { usage, error, wasAsked }: LanguageEnd): void {
+  if (error !== undefined && !wasAsked) admission.spentTokens(0);
+  else admission.spentUsage(usage);
+  admission.release();
 }

@@ -1,4 +1,5 @@
-import type { ErrorCode, SluiceError } from '#libs/kernel';
+import { isLimitRefusal } from '#libs/access';
+import { secondsToMs, type ErrorCode, type SluiceError } from '#libs/kernel';
 import type { FastifyReply } from 'fastify';
 import { jsonType } from '../inference/oip-error.js';
 
@@ -19,6 +20,8 @@ const knownCodes: Partial<Record<ErrorCode, string>> = {
   SLU_INFERENCE_TASK: 'model_not_supported',
   SLU_INFERENCE_INPUT: 'invalid_value',
   SLU_INFERENCE_PROMPT_TOO_LONG: 'context_length_exceeded',
+  SLU_ACCESS_LIMIT_REACHED: 'rate_limit_exceeded',
+  SLU_ACCESS_LIMIT_NEVER: 'rate_limit_exceeded',
   SLU_INFERENCE_BUSY: 'rate_limit_exceeded',
   SLU_BUDGET_EXHAUSTED: 'insufficient_quota',
   SLU_INFERENCE_QUEUE_FULL: 'server_overloaded',
@@ -41,6 +44,7 @@ const notAgain: ReadonlySet<ErrorCode> = new Set([
 ]);
 
 const defaultRetryAfterSeconds = 1;
+const longestWaitMs = secondsToMs(60);
 
 export function openAiError(error: SluiceError): { error: OpenAiError } {
   const { code, status, detail, message } = error;
@@ -59,6 +63,7 @@ export function sendOpenAiError(reply: FastifyReply, error: SluiceError): Fastif
   const { code, status } = error;
   if (status === 503 || status === 429)
     reply.header('retry-after', String(error.retryAfterSeconds ?? defaultRetryAfterSeconds));
+  if (isLimitRefusal(error)) sayWhen(reply, error.retryAfterMs);
   if (notAgain.has(code)) reply.header('x-should-retry', 'false');
   if (status === 401) reply.header('www-authenticate', 'Bearer');
   // After a body that did not come, or not whole, the connection's next bytes cannot be told apart.
@@ -67,6 +72,12 @@ export function sendOpenAiError(reply: FastifyReply, error: SluiceError): Fastif
     .code(status)
     .header('content-type', jsonType)
     .send(JSON.stringify(openAiError(error)));
+}
+
+/** The SDKs wait by the finer header for up to a minute; what takes longer is not worth the tries they would make. */
+function sayWhen(reply: FastifyReply, retryAfterMs: number): void {
+  if (retryAfterMs <= longestWaitMs) reply.header('retry-after-ms', Math.ceil(retryAfterMs));
+  else reply.header('x-should-retry', 'false');
 }
 
 function typeOf(status: number): string {

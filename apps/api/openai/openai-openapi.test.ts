@@ -1,3 +1,4 @@
+import { openAdmissions } from '../../../test/support/open-admissions.js';
 import fastify from 'fastify';
 import { expect, it } from 'vitest';
 import { openAiPaths, openAiSchemas } from './openai-openapi.js';
@@ -17,6 +18,7 @@ it('describes exactly the routes that there are, and only schemas that there are
       },
     },
     state: { snapshot: { endpoints: new Map(), versions: new Map(), replicas: new Map() } },
+    admissions: openAdmissions,
     authenticate: () => somePrincipal(),
     isDraining: () => false,
     bodyLimitBytes: 1,

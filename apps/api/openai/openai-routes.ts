@@ -1,3 +1,4 @@
+import type { Admission } from '#libs/access';
 import type { LanguageExchange, ServingState } from '#libs/inference';
 import { isSluiceError } from '#libs/kernel';
 import type { FastifyInstance, FastifyReply } from 'fastify';
@@ -9,6 +10,7 @@ import { asBase64 } from './embedding-format.js';
 import { chunkFormat, EventStreams, type StreamFormat, type StreamSettings } from './event-stream.js';
 import type { JsonObject } from './field-rules.js';
 import {
+  admitLanguage,
   beginExchange,
   bodyOf,
   drainRefuser,
@@ -79,14 +81,18 @@ function answerRoutes(scope: FastifyInstance, options: OpenAiRoutesOptions, stre
     scope.post(path, { onRequest }, (req, reply) => {
       const body = bodyOf(req);
       const checked = dialect.ask(body);
-      const exchange = beginExchange(options, req, reply, checked);
-      const sending = checked.isStream
-        ? streams.send(reply, exchange, dialect.stream?.(body, checked.endpoint) ?? chunkFormat)
-        : sendWhole(reply, exchange, (answer) => dialect.whole?.(answer, body) ?? answer);
-      sending.catch((failure: unknown) => {
+      const refused = (failure: unknown): void => {
         if (isSluiceError(failure)) sendOpenAiError(reply, failure);
         else void reply.send(failure);
-      });
+      };
+      const admitted = (admission: Admission): void => {
+        const exchange = beginExchange(options, req, reply, checked, admission);
+        const sending = checked.isStream
+          ? streams.send(reply, exchange, dialect.stream?.(body, checked.endpoint) ?? chunkFormat)
+          : sendWhole(reply, exchange, (answer) => dialect.whole?.(answer, body) ?? answer);
+        sending.catch(refused);
+      };
+      admitLanguage(options, req, reply, checked, { isOpenAi: true, admitted, refused });
     });
   };
   route('/chat/completions', { ask: checkedChat });

@@ -1,7 +1,8 @@
 import type { RequestMeter } from '#libs/access';
-import { sluiceError } from '#libs/kernel';
+import { sluiceError, type SluiceError } from '#libs/kernel';
 import type { CallerPresence } from '../batching/batcher-caller.js';
 import type { RequestHolder } from '../ports/payload-tap.js';
+import type { TokenUsage } from './language-answer.js';
 import type { LanguagePath } from '../ports/language-replica.js';
 
 /** One request to a language model, checked by its protocol. */
@@ -31,6 +32,16 @@ export interface LanguageAsk {
   caller?: CallerPresence | undefined;
   /** Keeps the account of what the request may use and did. */
   meter?: RequestMeter | undefined;
+  /** Called once, when the exchange has ended in whatever way. */
+  onEnded?: ((end: LanguageEnd) => void) | undefined;
+}
+
+/** What whoever asked has to know of the end. */
+export interface LanguageEnd {
+  error: SluiceError | undefined;
+  usage: TokenUsage;
+  /** It went to a model server, and so used something. */
+  wasAsked: boolean;
 }
 
 /** `model` stands first, where a replica finds it at once to put its own name there. */

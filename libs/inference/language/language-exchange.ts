@@ -302,6 +302,7 @@ export class LanguageExchange implements Abandonable {
     const usage = this.usage ?? { promptTokens: undefined, completionTokens: undefined };
     const wasAsked = this.sent !== undefined;
     this.surroundings.ended(this, { error, queueMs, bytesOut, usage, firstTokenMs, wasAsked });
+    this.ask.onEnded?.({ error, usage, wasAsked });
   }
 
   private upstream(problem: string): SluiceError {
