@@ -101,6 +101,11 @@ export interface ReplicaTimes {
 
 const wholeSeconds = (byDefault: number) => z.coerce.number().int().min(1).max(days(1)).default(byDefault);
 
+const networksOf = (text = ''): string[] =>
+  text
+    .split(',')
+    .map((network) => network.trim())
+    .filter(Boolean);
 const isNetwork = (text: string): boolean => z.union([z.cidrv4(), z.cidrv6()]).safeParse(text.trim()).success;
 
 const listed = (text: string): string[] => text.split(',').map((entry) => entry.trim());
@@ -232,7 +237,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): S
     sigstoreTrustRoot: value.SLUICE_SIGSTORE_TRUST_ROOT && resolve(value.SLUICE_SIGSTORE_TRUST_ROOT),
     remoteHosts: value.SLUICE_REMOTE_HOSTS === undefined ? undefined : listed(value.SLUICE_REMOTE_HOSTS),
     outboundHosts: value.SLUICE_OUTBOUND_HOSTS === undefined ? [] : listed(value.SLUICE_OUTBOUND_HOSTS),
-    trustedProxies: value.SLUICE_TRUSTED_PROXIES?.split(',').map((network) => network.trim()) ?? [],
+    trustedProxies: networksOf(value.SLUICE_TRUSTED_PROXIES),
     oidc: oidcConfigOf(value),
     socketFolder: join(
       shortTemporaryFolder(),

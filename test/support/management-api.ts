@@ -66,6 +66,7 @@ const noTemporal: Pick<TemporalLink, 'call'> = {
 /** What other parts may be made of. */
 export interface MadeParts extends Pick<ServerParts, 'registry' | 'endpoints' | 'replicaSets' | 'log'> {
   db: FreshDatabase;
+  keys: KeyRing;
   folder: string;
   privacy: PrivacyAssembly;
 }
@@ -135,7 +136,7 @@ export async function managementApi(
   const registry = new ModelRegistry(database, store, replicaSets, signatures);
   const changed =
     typeof change === 'function'
-      ? await change({ db, log, folder, registry, endpoints, replicaSets, privacy })
+      ? await change({ db, keys: keyRing, log, folder, registry, endpoints, replicaSets, privacy })
       : change;
   const app = await createServer(
     {

@@ -25,6 +25,7 @@ export async function documentAlone(): Promise<OpenApiDocument> {
       log: createLogger({ service: 'docs', level: 'silent' }),
       tracer: trace.getTracer('docs'),
       isDraining: () => false,
+      // Taken apart before it is handed on.
       privacy: nothing,
       spending: nothing,
     },
