@@ -41,7 +41,11 @@ beforeAll(async () => {
   const env = { SLUICE_BUDGET_LOST_SECONDS: String(lostSeconds) };
   sluice = owned.use(await SluiceInstance.start({ env }));
   const manifest = {
-    ...{ schemaVersion: 1, name: 'far', version: '1', format: 'remote', task: 'text-generation' },
+    schemaVersion: 1,
+    name: 'far',
+    version: '1',
+    format: 'remote',
+    task: 'text-generation',
     remote: { protocol: 'openai', targets: [{ url: upstream.address, model: 'far' }] },
   };
   expect((await sluice.call('POST', '/api/models', { manifest })).status).toBe(201);
