@@ -39,6 +39,18 @@ it('keeps the socket folder short however deep the state folder lies', () => {
   expect(loadConfig({ SLUICE_HOME: `/${'deep/'.repeat(40)}` }).socketFolder.length).toBeLessThan(60);
 });
 
+it.each([
+  [undefined, '/h/audit-checkpoints'],
+  ['/elsewhere', '/elsewhere'],
+  ['s3://bucket/prefix', 's3://bucket/prefix'],
+])('puts the audit checkpoints where SLUICE_AUDIT_CHECKPOINTS=%s says', (given, place) => {
+  expect(loadConfig({ SLUICE_HOME: '/h', SLUICE_AUDIT_CHECKPOINTS: given }).auditCheckpoints).toBe(place);
+});
+
+it.each(['http://bucket', 's3://x', 's3://bucket/a b'])('refuses %s as a place of audit checkpoints', (given) => {
+  expect(() => loadConfig({ SLUICE_AUDIT_CHECKPOINTS: given })).toThrow('SLUICE_AUDIT_CHECKPOINTS');
+});
+
 it('trusts an issuer only with an audience, and an audience only with an issuer', () => {
   const issuer = { SLUICE_OIDC_ISSUER: 'https://login.example.com' };
   const audience = { SLUICE_OIDC_AUDIENCE: 'sluice, other' };

@@ -11,6 +11,7 @@ export interface Change {
     | 'rollouts'
     | 'api_keys'
     | 'quarantined_inputs'
+    | 'payload_windows'
     | 'secret_headers'
     | 'tenants'
     | 'projects'

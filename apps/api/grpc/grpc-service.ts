@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto';
+import type { SubjectPseudonyms } from '#libs/audit';
 import type { EndpointLoading, InferAsk, InferenceService, InferOutcome, ServingState } from '#libs/inference';
 import type { Budgets, Principal } from '#libs/access';
 import { sluiceError } from '#libs/kernel';
@@ -11,6 +11,8 @@ import type {
   UntypedServiceImplementation,
 } from '@grpc/grpc-js';
 import type { Gatekeeper } from '../http/gatekeeper.js';
+import { newRequestId } from '../http/request-id.js';
+import { holderOf, subjectHeader } from '../http/request-holder.js';
 import type { ServerSettingsView } from '../inference/oip-settings.js';
 import { GrpcCall } from './grpc-call.js';
 import type { GrpcInferRequest, GrpcInferResponse } from './grpc-messages.js';
@@ -26,6 +28,8 @@ export interface GrpcServiceParts {
   state: Pick<ServingState, 'endpoint' | 'snapshot'>;
   loading: Pick<EndpointLoading, 'load' | 'unload'>;
   gatekeeper: Pick<Gatekeeper, 'admit'>;
+  /** Left out, no request is about a named person. */
+  pseudonyms?: Pick<SubjectPseudonyms, 'of'> | undefined;
   /** Keeps the accounts of requests; left out: nothing is counted. */
   budgets?: Pick<Budgets, 'meter'> | undefined;
   settings: ServerSettingsView;
@@ -116,7 +120,7 @@ export class GrpcService {
   /** On a stream a failed request is an answer like any other; only the stream's own failure ends it. */
   private async answerOf(request: GrpcInferRequest, call: GrpcCall, principal: Principal): Promise<StreamAnswer> {
     const wantsFinal = request.parameters['triton_enable_empty_final_response']?.bool_param === true;
-    const { error, payload } = await this.outcomeOf(request, call, principal, randomUUID());
+    const { error, payload } = await this.outcomeOf(request, call, principal, newRequestId());
     if (payload === undefined) {
       const { id, model_name, model_version } = request;
       const text = asSluiceError(error).message;
@@ -134,7 +138,7 @@ export class GrpcService {
     requestId: string,
   ): Promise<InferOutcome<GrpcInferResponse>> {
     const meter = this.parts.budgets?.meter(principal, requestId);
-    return this.parts.inference.infer({ ...askOf(request, call, principal, requestId), meter });
+    return this.parts.inference.infer({ ...this.askOf(request, call, principal, requestId), meter });
   }
 
   private refusalOf(call: GrpcCall, failure: unknown) {
@@ -143,27 +147,28 @@ export class GrpcService {
       this.parts.log.error({ requestId: call.requestId, err: error.cause }, 'a gRPC call failed on our side');
     return call.errorOf(error);
   }
-}
 
-function askOf(
-  request: GrpcInferRequest,
-  call: GrpcCall,
-  { keyId, endpoints }: Principal,
-  requestId: string,
-): InferAsk<GrpcInferResponse> {
-  const body: GrpcAsk = { request, timeoutMs: call.timeoutMs };
-  return {
-    endpoint: request.model_name,
-    version: request.model_version === '' ? undefined : request.model_version,
-    body,
-    protocol: grpcProtocol,
-    bytesIn: request.raw_input_contents.reduce((sum, { length }) => sum + length, 0),
-    requestId,
-    stickyKey: call.header('sluice-sticky-key'),
-    keyId,
-    tenant: keyId,
-    visible: endpoints,
-    traceparent: call.header('traceparent'),
-    caller: call.presence,
-  };
+  private askOf(
+    request: GrpcInferRequest,
+    call: GrpcCall,
+    principal: Principal,
+    requestId: string,
+  ): InferAsk<GrpcInferResponse> {
+    const body: GrpcAsk = { request, timeoutMs: call.timeoutMs };
+    return {
+      endpoint: request.model_name,
+      version: request.model_version === '' ? undefined : request.model_version,
+      body,
+      protocol: grpcProtocol,
+      bytesIn: request.raw_input_contents.reduce((sum, { length }) => sum + length, 0),
+      requestId,
+      stickyKey: call.header('sluice-sticky-key'),
+      keyId: principal.keyId,
+      tenant: principal.keyId,
+      visible: principal.endpoints,
+      holder: holderOf(principal, this.parts.pseudonyms, call.header(subjectHeader)),
+      traceparent: call.header('traceparent'),
+      caller: call.presence,
+    };
+  }
 }

@@ -1,10 +1,12 @@
 import type { Budgets, Principal } from '#libs/access';
+import type { SubjectPseudonyms } from '#libs/audit';
 import type { EndpointLoading, InferAsk, InferenceService, InferOutcome, ServingState } from '#libs/inference';
 import { sluiceError } from '#libs/kernel';
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest, onRequestHookHandler } from 'fastify';
 import { randomUUID } from 'node:crypto';
 import { whenAdmitted } from '../http/gatekeeper.js';
 import { hasKeyInQuery } from '../http/key-in-query.js';
+import { holderOf, subjectHeader } from '../http/request-holder.js';
 import { ProtocolPaths, refuseByProtocol } from '../http/protocol-paths.js';
 import { answerCoding, compressed, type BodyCoding } from './oip-body-coding.js';
 import { BodyReader } from './oip-body.js';
@@ -31,6 +33,8 @@ export interface OipRoutesOptions {
   budgets?: Pick<Budgets, 'meter'> | undefined;
   /** Who calls, and may they? Throws when not. */
   authenticate(req: FastifyRequest, action: OipAction): Principal | Promise<Principal>;
+  /** Left out, no request is about a named person. */
+  pseudonyms?: Pick<SubjectPseudonyms, 'of'> | undefined;
   isReady(): boolean;
   /** New inference is refused. */
   isDraining(): boolean;
@@ -100,7 +104,7 @@ function drainRefusal({ isDraining }: OipRoutesOptions): onRequestHookHandler {
 
 function inferRoutes(
   scope: FastifyInstance,
-  { inference, budgets }: OipRoutesOptions,
+  { inference, budgets, pseudonyms }: OipRoutesOptions,
   onRequest: onRequestHookHandler[],
 ): void {
   // No async function: on this path even the promise that it would make is felt.
@@ -119,6 +123,7 @@ function inferRoutes(
       stickyKey: headers['sluice-sticky-key'] as string | undefined,
       keyId: req.oipPrincipal.keyId,
       tenant: req.oipPrincipal.keyId,
+      holder: holderOf(req.oipPrincipal, pseudonyms, headers[subjectHeader]),
       visible: req.oipPrincipal.endpoints,
       traceparent: headers['traceparent'] as string | undefined,
       caller: callerOf(req.raw.socket),

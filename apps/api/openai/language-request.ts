@@ -1,8 +1,10 @@
 import type { Budgets, Principal } from '#libs/access';
+import type { SubjectPseudonyms } from '#libs/audit';
 import type { LanguageExchange, LanguageService } from '#libs/inference';
 import { sluiceError } from '#libs/kernel';
 import type { FastifyInstance, FastifyReply, FastifyRequest, onRequestHookHandler } from 'fastify';
 import { randomUUID } from 'node:crypto';
+import { holderOf, subjectHeader } from '../http/request-holder.js';
 import { whenAdmitted } from '../http/gatekeeper.js';
 import { hasKeyInQuery } from '../http/key-in-query.js';
 import { BodyReader } from '../inference/oip-body.js';
@@ -13,6 +15,8 @@ import type { CheckedAsk } from './openai-request.js';
 /** What the routes to language models need of the API, whatever protocol they speak. */
 export interface LanguageRoutesOptions {
   language: Pick<LanguageService, 'begin'>;
+  /** Left out, no request is about a named person. */
+  pseudonyms?: Pick<SubjectPseudonyms, 'of'> | undefined;
   /** Keeps the accounts of requests; left out: nothing is counted. */
   budgets?: Pick<Budgets, 'meter'> | undefined;
   /** Who calls, and may they? Throws when not. */
@@ -77,13 +81,13 @@ export function readBodies(scope: FastifyInstance, options: LanguageRoutesOption
 
 /** Begins to answer a checked request, and writes the headers that are known at once. */
 export function beginExchange(
-  { language, budgets }: Pick<LanguageRoutesOptions, 'language' | 'budgets'>,
+  { language, budgets, pseudonyms }: Pick<LanguageRoutesOptions, 'language' | 'budgets' | 'pseudonyms'>,
   req: FastifyRequest,
   reply: FastifyReply,
   checked: CheckedAsk,
 ): LanguageExchange {
   const { headers } = req;
-  const user = checked.body['user'];
+  const { user, safety_identifier: safetyId } = checked.body;
   const requestId = reply.getHeader('sluice-request-id') as string;
   const exchange = language.begin({
     ...checked,
@@ -91,6 +95,13 @@ export function beginExchange(
     requestId,
     stickyKey: (headers['sluice-sticky-key'] as string | undefined) ?? (typeof user === 'string' ? user : undefined),
     keyId: req.languagePrincipal.keyId,
+    holder: holderOf(
+      req.languagePrincipal,
+      pseudonyms,
+      headers[subjectHeader],
+      safetyId || undefined,
+      user || undefined,
+    ),
     visible: req.languagePrincipal.endpoints,
     traceparent: headers['traceparent'] as string | undefined,
     caller: callerOf(req.raw.socket),

@@ -26,6 +26,7 @@ export async function documentAlone(): Promise<OpenApiDocument> {
       tracer: trace.getTracer('docs'),
       isDraining: () => false,
       // Taken apart before it is handed on.
+      privacy: nothing,
       spending: nothing,
     },
     { get: (target, name) => (name in target ? target[name as keyof typeof target] : nothing) },
