@@ -9,7 +9,7 @@ beforeAll(async () => {
 });
 afterAll(() => api[Symbol.asyncDispose]());
 
-const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
+const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[47][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 
 interface Documented {
   method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
@@ -38,6 +38,7 @@ describe('every route', () => {
     expect(routes).toEqual([
       'DELETE /api/audit/holds/nobody',
       'DELETE /api/budgets/nobody',
+      'DELETE /api/endpoints/nobody/payload-log',
       'DELETE /api/keys/nobody',
       'DELETE /api/prices/nobody',
       'DELETE /api/quarantine/nobody',
@@ -51,6 +52,7 @@ describe('every route', () => {
       'GET /api/endpoints',
       'GET /api/endpoints/nobody',
       'GET /api/endpoints/nobody/history',
+      'GET /api/endpoints/nobody/payload-log',
       'GET /api/endpoints/nobody/policy',
       'GET /api/keys',
       'GET /api/lineage',
@@ -62,10 +64,17 @@ describe('every route', () => {
       'GET /api/people',
       'GET /api/people/nobody',
       'GET /api/prices',
+      'GET /api/privacy/access-report',
+      'GET /api/privacy/certificate-key',
+      'GET /api/privacy/erasures',
+      'GET /api/privacy/erasures/nobody',
+      'GET /api/privacy/processing-records',
       'GET /api/projects',
       'GET /api/projects/nobody',
       'GET /api/quarantine',
       'GET /api/replicas',
+      'GET /api/requests',
+      'GET /api/requests/nobody',
       'GET /api/rollouts',
       'GET /api/rollouts/nobody',
       'GET /api/service-accounts',
@@ -87,6 +96,7 @@ describe('every route', () => {
       'POST /api/audit/holds',
       'POST /api/budgets',
       'POST /api/endpoints',
+      'POST /api/endpoints/nobody/payload-log',
       'POST /api/endpoints/nobody/policy/overrides',
       'POST /api/endpoints/nobody/rollback',
       'POST /api/keys',
@@ -94,8 +104,11 @@ describe('every route', () => {
       'POST /api/models',
       'POST /api/models/nobody/versions/nobody/archive',
       'POST /api/models/nobody/versions/nobody/signatures',
+      'POST /api/payloads/nobody/read',
       'POST /api/people',
       'POST /api/prices',
+      'POST /api/privacy/erasures',
+      'POST /api/privacy/exports',
       'POST /api/projects',
       'POST /api/replicas/nobody/drain',
       'POST /api/rollouts',
