@@ -1,6 +1,6 @@
 import { addSeconds, hours, isSluiceError, minutes, secondsToMs, type Clock } from '#libs/kernel';
 import { exportSPKI, importJWK, UnsecuredJWT, type JWTPayload } from 'jose';
-import { createHmac, randomUUID } from 'node:crypto';
+import { createHmac, randomUUID, type webcrypto } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { freshDatabase, type FreshDatabase } from '../../../test/support/database.js';
 import { tokenIssuer, type TokenIssuer } from '../../../test/support/token-issuer.js';
@@ -132,7 +132,7 @@ describe('a token', () => {
   it('signed with the public key as a shared secret is refused: HS256 confusion', async () => {
     const clock = new HeldClock();
     await issuer.rotate('RS256');
-    const key = (await importJWK(issuer.publicKeyOf(), 'RS256', { extractable: true })) as CryptoKey;
+    const key = (await importJWK(issuer.publicKeyOf(), 'RS256', { extractable: true })) as webcrypto.CryptoKey;
     const pem = await exportSPKI(key);
     for (const secret of [pem, pem.trim(), JSON.stringify(issuer.publicKeyOf()), issuer.publicKeyOf().n!]) {
       const [head, body] = [{ alg: 'HS256', typ: 'JWT' }, claimsAt(clock)].map((part) =>
