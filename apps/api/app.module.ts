@@ -1,4 +1,4 @@
-import { ApiKeys, BudgetRegister, Directory, PriceList, Usage } from '#libs/access';
+import { ApiKeys, Directory } from '#libs/access';
 import { Auditing } from '#libs/audit';
 import { Rollouts } from '#libs/control';
 import {
@@ -15,7 +15,8 @@ import { Module, type DynamicModule } from '@nestjs/common';
 import { AuditController } from './audit/audit.controller.js';
 import { HoldsController } from './audit/holds.controller.js';
 import { BudgetsController } from './budgets/budgets.controller.js';
-import { Currency, PricesController } from './budgets/prices.controller.js';
+import { PricesController } from './budgets/prices.controller.js';
+import { Spending } from './budgets/spending.js';
 import { UsageController } from './budgets/usage.controller.js';
 import { EndpointsController } from './endpoints/endpoints.controller.js';
 import { PoliciesController } from './endpoints/policies.controller.js';
@@ -33,14 +34,6 @@ import { QuarantineController } from './quarantine/quarantine.controller.js';
 import { Reference, ReferenceController } from './reference/reference.controller.js';
 import { ReplicasController } from './replicas/replicas.controller.js';
 import { RolloutsController } from './rollouts/rollouts.controller.js';
-
-/** Prices, budgets and what was used. */
-export interface Spending {
-  currency: string;
-  prices: PriceList;
-  register: BudgetRegister;
-  usage: Usage;
-}
 
 export interface ManagementParts {
   registry: ModelRegistry;
@@ -103,10 +96,7 @@ export function appModule(parts: ManagementParts): DynamicModule {
       { provide: Directory, useValue: parts.directory },
       { provide: ApiKeys, useValue: parts.apiKeys },
       { provide: Auditing, useValue: parts.auditing },
-      { provide: Currency, useValue: parts.spending.currency },
-      { provide: PriceList, useValue: parts.spending.prices },
-      { provide: BudgetRegister, useValue: parts.spending.register },
-      { provide: Usage, useValue: parts.spending.usage },
+      { provide: Spending, useValue: parts.spending },
       { provide: Reference, useValue: parts.reference },
     ],
   };

@@ -8,10 +8,9 @@ import {
   Usage,
   type SecretSeal,
 } from '#libs/access';
-import { sluiceError } from '#libs/kernel';
-import { GuardedFetch, HostList, OutboundGuard, type Logger, type SluiceConfig, type Telemetry } from '#libs/platform';
+import { GuardedFetch, webhookGuard, type Logger, type SluiceConfig, type Telemetry } from '#libs/platform';
 import type { Database } from '#libs/store';
-import type { Spending } from './app.module.js';
+import type { Spending } from './budgets/spending.js';
 import type { RefusalLog } from './http/refusal-log.js';
 
 export interface SpendingParts {
@@ -24,7 +23,7 @@ export interface SpendingParts {
 
 /** Prices, budgets and usage: on the way of requests, and for those who look after them. */
 export function assembleSpending(
-  config: Pick<SluiceConfig, 'currency' | 'budgetLostSeconds' | 'webhookHosts'>,
+  config: Pick<SluiceConfig, 'currency' | 'budgetLostSeconds' | 'outboundHosts'>,
   { database, log, telemetry, seal, refusals }: SpendingParts,
   stack: AsyncDisposableStack,
 ): { budgets: Budgets; spending: Spending } {
@@ -42,7 +41,9 @@ export function assembleSpending(
     }),
   );
   registerBudgetMetrics(telemetry.meter, budgets.counts);
-  const fetcher = stack.use(guardedFetch(config));
+  // Without TLS only where the operator has named hosts of its own.
+  const takesPlainHttp = config.outboundHosts.length > 0;
+  const fetcher = stack.use(new GuardedFetch({ guard: webhookGuard(config), takesPlainHttp }));
   const alerts = stack.use(
     new BudgetAlerts({
       database,
@@ -62,25 +63,4 @@ export function assembleSpending(
       usage: new Usage(database, () => budgets.flush()),
     },
   };
-}
-
-function guardedFetch({ webhookHosts }: Pick<SluiceConfig, 'webhookHosts'>): GuardedFetch {
-  const setting = 'SLUICE_WEBHOOK_HOSTS';
-  const isListed = webhookHosts !== undefined;
-  return new GuardedFetch({
-    guard: new OutboundGuard({
-      setting,
-      allowed: isListed ? hostList(webhookHosts, setting) : undefined,
-      unlisted: isListed ? 'refused' : 'public',
-    }),
-    takesPlainHttp: isListed,
-  });
-}
-
-function hostList(entries: readonly string[], name: string): HostList {
-  try {
-    return HostList.of(entries);
-  } catch (cause) {
-    throw sluiceError('SLU_PLATFORM_SETTING', { name, problem: (cause as Error).message });
-  }
 }

@@ -73,8 +73,6 @@ export interface SluiceConfig {
   currency: string;
   /** An API process that says nothing for so long is given up: what it held of hard budgets counts as spent. */
   budgetLostSeconds: number;
-  /** Where webhooks may go: `host`, `host:port`, `*.domain` or ranges; unset means anywhere but private networks, by TLS. */
-  webhookHosts: string[] | undefined;
   replicas: ReplicaTimes;
 }
 
@@ -98,6 +96,11 @@ export interface ReplicaTimes {
 
 const wholeSeconds = (byDefault: number) => z.coerce.number().int().min(1).max(days(1)).default(byDefault);
 
+const networksOf = (text = ''): string[] =>
+  text
+    .split(',')
+    .map((network) => network.trim())
+    .filter(Boolean);
 const isNetwork = (text: string): boolean => z.union([z.cidrv4(), z.cidrv6()]).safeParse(text.trim()).success;
 
 const listed = (text: string): string[] => text.split(',').map((entry) => entry.trim());
@@ -183,26 +186,12 @@ const settings = z.object({
     .regex(/^[A-Z]{3}$/, 'must be three capital letters (ISO 4217), for example EUR')
     .default('USD'),
   SLUICE_BUDGET_LOST_SECONDS: wholeSeconds(60),
-  SLUICE_WEBHOOK_HOSTS: z
-    .string()
-    .regex(/^[^\s,@]+(\s*,\s*[^\s,@]+)*$/, 'must be hosts, host:port, *.domain or ranges, separated by commas')
-    .optional(),
   SLUICE_STREAM_HEARTBEAT_SECONDS: z.coerce.number().min(0).max(3_600).default(10),
 });
 
 /** @throws SLU_PLATFORM_SETTING naming the variable and what is wrong with it */
 export function loadConfig(env: Readonly<Record<string, string | undefined>>): SluiceConfig {
-  // An empty variable means an unset one, as in most shells' `VAR= command`.
-  const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== undefined && value !== ''));
-  const parsed = settings.safeParse(given);
-  if (!parsed.success) {
-    const issue = parsed.error.issues[0];
-    throw sluiceError('SLU_PLATFORM_SETTING', {
-      name: String(issue?.path[0] ?? '?'),
-      problem: issue?.message ?? 'is not valid',
-    });
-  }
-  const value = parsed.data;
+  const value = variablesOf(env);
   const home = resolve(value.SLUICE_HOME);
   return {
     version: packageVersion(),
@@ -236,7 +225,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): S
     sigstoreTrustRoot: value.SLUICE_SIGSTORE_TRUST_ROOT && resolve(value.SLUICE_SIGSTORE_TRUST_ROOT),
     remoteHosts: value.SLUICE_REMOTE_HOSTS === undefined ? undefined : listed(value.SLUICE_REMOTE_HOSTS),
     outboundHosts: value.SLUICE_OUTBOUND_HOSTS === undefined ? [] : listed(value.SLUICE_OUTBOUND_HOSTS),
-    trustedProxies: value.SLUICE_TRUSTED_PROXIES?.split(',').map((network) => network.trim()) ?? [],
+    trustedProxies: networksOf(value.SLUICE_TRUSTED_PROXIES),
     oidc: oidcConfigOf(value),
     socketFolder: join(
       shortTemporaryFolder(),
@@ -247,7 +236,6 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): S
     artifactLimitBytes: value.SLUICE_ARTIFACT_LIMIT_BYTES,
     currency: value.SLUICE_CURRENCY,
     budgetLostSeconds: value.SLUICE_BUDGET_LOST_SECONDS,
-    webhookHosts: value.SLUICE_WEBHOOK_HOSTS?.split(',').map((host) => host.trim()),
     streamHeartbeatSeconds: value.SLUICE_STREAM_HEARTBEAT_SECONDS,
     replicas: {
       startDeadlineSeconds: value.SLUICE_REPLICA_START_SECONDS,
@@ -256,6 +244,18 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): S
       drainDeadlineSeconds: value.SLUICE_REPLICA_DRAIN_SECONDS,
     },
   };
+}
+
+function variablesOf(env: Readonly<Record<string, string | undefined>>): z.infer<typeof settings> {
+  // An empty variable means an unset one, as in most shells' `VAR= command`.
+  const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== undefined && value !== ''));
+  const parsed = settings.safeParse(given);
+  if (parsed.success) return parsed.data;
+  const issue = parsed.error.issues[0];
+  throw sluiceError('SLU_PLATFORM_SETTING', {
+    name: String(issue?.path[0] ?? '?'),
+    problem: issue?.message ?? 'is not valid',
+  });
 }
 
 function auditPlace(given: string | undefined, home: string): string {

@@ -57,6 +57,7 @@ export interface ManagementApi extends AsyncDisposable {
 /** What other parts may be made of. */
 export interface MadeParts extends Pick<ServerParts, 'registry' | 'endpoints' | 'replicaSets' | 'log'> {
   db: FreshDatabase;
+  keys: KeyRing;
 }
 
 /** The API on a database of its own, without replicas and without Temporal. */
@@ -111,7 +112,8 @@ export async function managementApi(
   const idempotency = new IdempotencyLedger({ database, seal: new SecretSeal(masterKey), masterKey });
   let isDraining = false;
   const registry = new ModelRegistry(database, store, replicaSets, signatures);
-  const changed = typeof change === 'function' ? change({ db, log, registry, endpoints, replicaSets }) : change;
+  const changed =
+    typeof change === 'function' ? change({ db, keys: keyRing, log, registry, endpoints, replicaSets }) : change;
   const app = await createServer(
     {
       registry,

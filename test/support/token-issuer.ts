@@ -1,5 +1,4 @@
-import { exportJWK, generateKeyPair, SignJWT, type JWK, type JWTPayload } from 'jose';
-import type { webcrypto } from 'node:crypto';
+import { exportJWK, generateKeyPair, SignJWT, type GenerateKeyPairResult, type JWK, type JWTPayload } from 'jose';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
@@ -19,7 +18,7 @@ export interface TokenIssuer extends AsyncDisposable {
 export async function tokenIssuer(): Promise<TokenIssuer> {
   let [isDown, asked, serial] = [false, 0, 0];
   let [kid, alg, publicKey] = ['', '', {} as JWK];
-  let privateKey: webcrypto.CryptoKey;
+  let privateKey: GenerateKeyPairResult['privateKey'];
   const server = createServer((req, res) => {
     if (isDown) return void res.destroy();
     const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
