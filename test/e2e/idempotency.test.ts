@@ -2,7 +2,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import pg from 'pg';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { freePort } from '#libs/platform';
 import { SluiceInstance } from '../support/sluice-instance.js';
 
@@ -28,16 +28,10 @@ beforeAll(async () => {
     stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
   });
   bases = [sluice.base, `http://127.0.0.1:${port}`];
-  await expect
-    .poll(
-      () =>
-        fetch(`${bases[1]}/v2/health/live`).then(
-          ({ status }) => status,
-          () => 0,
-        ),
-      { timeout: 60_000 },
-    )
-    .toBe(200);
+  await vi.waitFor(async () => expect((await fetch(`${bases[1]}/v2/health/live`)).status).toBe(200), {
+    timeout: 60_000,
+    interval: 100,
+  });
 });
 afterAll(async () => {
   second?.kill('SIGKILL');

@@ -76,7 +76,7 @@ it('goes through requests of all kinds with secrets in all places', async () => 
   const made = await ask(
     'POST',
     '/api/keys',
-    { name: 'one', roles: ['caller'], role: 'caller' },
+    { name: 'one', role: 'caller' },
     { 'idempotency-key': secret('an idempotency key') },
   );
   const shown = String(made.key ?? '');
