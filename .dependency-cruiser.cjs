@@ -20,6 +20,7 @@ const mayImport = {
 /** Packages that only one room may touch. */
 const keptPackages = {
   '^node_modules/(typeorm|pg)(/|$)': '^(libs/store/|libs/platform/embedded-postgres|test/)',
+  '^node_modules/jose(/|$)': '^(libs/access/|test/)',
   '^node_modules/pino(/|$)': '^libs/platform/',
   '^node_modules/@opentelemetry/(?!api)': '^(libs/platform/|apps/worker/)',
   '^node_modules/(@embedded-postgres)': '^libs/platform/',

@@ -11,7 +11,8 @@ import type {
   SenseAnswer,
   SenseAsk,
 } from '#workflows/rollout/contract';
-import { activityInfo, ApplicationFailure, cancellationSignal, heartbeat, sleep } from '@temporalio/activity';
+import { activityInfo, cancellationSignal, sleep } from '@temporalio/activity';
+import { mapped } from './mapped-failure.js';
 
 /** What the activities need of the world. */
 export interface RolloutPorts {
@@ -40,7 +41,6 @@ export type RolloutActivities = ReturnType<typeof createRolloutActivities>;
 
 const lookEveryMs = 250;
 const showEveryMs = 5_000;
-const beatEveryMs = 1_000;
 
 /** The rollout's effects. Each may run twice; none changes anything the second time. */
 export function createRolloutActivities(ports: RolloutPorts) {
@@ -92,24 +92,5 @@ async function senseUntil({ evidence, ledger }: RolloutPorts, ask: SenseAsk): Pr
     }
     if (isOver) return { evidence: seen };
     await sleep(lookEveryMs);
-  }
-}
-
-/** The database being away passes; what the closed table calls a wrong request does not get right by repeating it. */
-async function mapped<T>(work: () => Promise<T>): Promise<T> {
-  // Whatever the work waits for, Temporal hears soon when this process is gone.
-  const beat = setInterval(() => heartbeat(), beatEveryMs);
-  try {
-    return await work();
-  } catch (failure) {
-    if (!isSluiceError(failure)) throw failure;
-    throw ApplicationFailure.create({
-      message: failure.message,
-      type: failure.code,
-      nonRetryable: failure.status < 500,
-      cause: failure.cause instanceof Error ? failure.cause : undefined,
-    });
-  } finally {
-    clearInterval(beat);
   }
 }

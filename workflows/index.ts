@@ -1,1 +1,2 @@
 export { rollout } from './rollout/workflow.js';
+export { erasure } from './erasure/workflow.js';

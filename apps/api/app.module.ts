@@ -1,13 +1,4 @@
-import {
-  ApiKeys,
-  BudgetRegister,
-  Directory,
-  LimitOverrides,
-  PriceList,
-  Tiers,
-  Usage,
-  type Limiting,
-} from '#libs/access';
+import { ApiKeys, Directory, LimitOverrides, Tiers, type Limiting } from '#libs/access';
 import { Auditing } from '#libs/audit';
 import { Rollouts } from '#libs/control';
 import {
@@ -26,7 +17,8 @@ import { ThrottlerModule } from '@nestjs/throttler';
 import { AuditController } from './audit/audit.controller.js';
 import { HoldsController } from './audit/holds.controller.js';
 import { BudgetsController } from './budgets/budgets.controller.js';
-import { Currency, PricesController } from './budgets/prices.controller.js';
+import { PricesController } from './budgets/prices.controller.js';
+import { Spending } from './budgets/spending.js';
 import { UsageController } from './budgets/usage.controller.js';
 import { EndpointsController } from './endpoints/endpoints.controller.js';
 import { PoliciesController } from './endpoints/policies.controller.js';
@@ -43,18 +35,12 @@ import { ModelsController } from './models/models.controller.js';
 import { SignaturesController } from './models/signatures.controller.js';
 import { SigningKeysController } from './models/signing-keys.controller.js';
 import { SecretHeadersController } from './models/secret-headers.controller.js';
+import type { PrivacyParts } from './assembly-privacy.js';
+import { privacyControllers, privacyProviders } from './privacy/privacy-providers.js';
 import { QuarantineController } from './quarantine/quarantine.controller.js';
 import { Reference, ReferenceController } from './reference/reference.controller.js';
 import { ReplicasController } from './replicas/replicas.controller.js';
 import { RolloutsController } from './rollouts/rollouts.controller.js';
-
-/** Prices, budgets and what was used. */
-export interface Spending {
-  currency: string;
-  prices: PriceList;
-  register: BudgetRegister;
-  usage: Usage;
-}
 
 export interface ManagementParts {
   registry: ModelRegistry;
@@ -72,6 +58,7 @@ export interface ManagementParts {
   auditing: Auditing;
   spending: Spending;
   reference: Reference;
+  privacy: PrivacyParts;
 }
 
 @Module({
@@ -99,6 +86,7 @@ export interface ManagementParts {
     BudgetsController,
     UsageController,
     ReferenceController,
+    ...privacyControllers,
   ],
 })
 class AppModule {}
@@ -125,11 +113,9 @@ export function appModule(parts: ManagementParts): DynamicModule {
       { provide: Directory, useValue: parts.directory },
       { provide: ApiKeys, useValue: parts.apiKeys },
       { provide: Auditing, useValue: parts.auditing },
-      { provide: Currency, useValue: parts.spending.currency },
-      { provide: PriceList, useValue: parts.spending.prices },
-      { provide: BudgetRegister, useValue: parts.spending.register },
-      { provide: Usage, useValue: parts.spending.usage },
+      { provide: Spending, useValue: parts.spending },
       { provide: Reference, useValue: parts.reference },
+      ...privacyProviders(parts.privacy),
     ],
   };
 }

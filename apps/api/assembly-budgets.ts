@@ -10,7 +10,7 @@ import {
 } from '#libs/access';
 import { GuardedFetch, webhookGuard, type Logger, type SluiceConfig, type Telemetry } from '#libs/platform';
 import type { Database } from '#libs/store';
-import type { Spending } from './app.module.js';
+import type { Spending } from './budgets/spending.js';
 import type { RefusalLog } from './http/refusal-log.js';
 
 export interface SpendingParts {

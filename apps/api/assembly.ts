@@ -1,4 +1,5 @@
 import { SecretSeal, type Budgets } from '#libs/access';
+import type { PayloadRecorder } from '#libs/audit';
 import { RolloutLedger, Rollouts, RolloutWorkflows, TemporalLink } from '#libs/control';
 import {
   ArtifactSources,
@@ -29,7 +30,7 @@ import {
 import { OciFetcher } from '#libs/inference/adapters/oci';
 import { S3Fetcher } from '#libs/inference/adapters/s3';
 import { SigstoreVerifier } from '#libs/inference/adapters/sigstore';
-import { systemClock } from '#libs/kernel';
+import { days, systemClock } from '#libs/kernel';
 import {
   artifactGuard,
   isOwnMachine,
@@ -45,6 +46,7 @@ import { assembleLimits } from './assembly-limits.js';
 import { openIdempotency } from './assembly-idempotency.js';
 import { assembleSpending } from './assembly-budgets.js';
 import { assembleIdentity } from './assembly-identity.js';
+import { assemblePrivacy, rewrapDataKeys } from './assembly-privacy.js';
 import { startAuditing } from './assembly-audit.js';
 import { RefusalLog } from './http/refusal-log.js';
 import type { ServerParts } from './server.js';
@@ -75,12 +77,15 @@ export async function assemble(
   const identity = assembleIdentity(config, database, log, stack);
   const { keyRing } = identity;
   const idempotency = openIdempotency(database, masterKey, log, stack);
-  const management = await manage(config, database, stack);
+  const link = stack.use(temporalLink(config));
+  const management = await manage(config, { database, link }, stack);
   const { budgets, spending } = assembleSpending(config, { database, log, telemetry, seal, refusals }, stack);
   const state = stack.use(new ServingState({ database, log }));
   const quarantine = stack.use(new QuarantineLedger({ database, log }));
   const secrets = stack.use(new SecretHeaderRing({ database, seal, log }));
-  const serving = await serve(config, { database, log, telemetry, state, quarantine, secrets }, stack);
+  const privacy = assemblePrivacy({ config, masterKey, database, link, log }, stack);
+  const { payloads } = privacy;
+  const serving = await serve(config, { database, log, telemetry, state, quarantine, secrets, payloads }, stack);
   const { inference, language } = serving;
   const { endpoints, replicaSets } = management;
   const loading = new EndpointLoading({
@@ -94,6 +99,7 @@ export async function assemble(
   await withRetry(() => budgets.start(), log);
   await secrets.load();
   await state.load();
+  await rewrapDataKeys(privacy.dataKeys, log);
   await management.registry
     .sweep()
     .catch((err: unknown) => log.warn({ err }, 'the artifact folder could not be swept'));
@@ -102,12 +108,13 @@ export async function assemble(
     new ChangeFeed(
       databaseUrl,
       `${service}-feed`,
-      followers([...heard, limiting.book, secrets, state, quarantine], log),
+      followers([...heard, limiting.book, secrets, state, quarantine, privacy.openWindows], log),
     ),
   );
   await feed.start();
   return {
     ...management,
+    privacy: privacy.parts,
     secretHeaders: new SecretHeaders(database, seal),
     ...identity,
     auditing,
@@ -132,7 +139,17 @@ type Management = Pick<
   'registry' | 'signatures' | 'signingKeys' | 'lineage' | 'endpoints' | 'replicaSets' | 'rollouts'
 >;
 
-async function manage(config: SluiceConfig, database: Database, stack: AsyncDisposableStack): Promise<Management> {
+const temporalLink = (config: SluiceConfig): TemporalLink =>
+  new TemporalLink({
+    address: required(config.temporalAddress, 'TEMPORAL_ADDRESS'),
+    namespace: config.temporalNamespace,
+  });
+
+async function manage(
+  config: SluiceConfig,
+  { database, link }: { database: Database; link: TemporalLink },
+  stack: AsyncDisposableStack,
+): Promise<Management> {
   const replicaSets = new ReplicaSets(database);
   const { sigstoreTrustRoot } = config;
   const bundles = sigstoreTrustRoot === undefined ? undefined : await SigstoreVerifier.open(sigstoreTrustRoot);
@@ -144,12 +161,6 @@ async function manage(config: SluiceConfig, database: Database, stack: AsyncDisp
     sources: artifactSources(config, stack),
     limits: { totalBytes: config.artifactLimitBytes, fileBytes: config.artifactLimitBytes },
   });
-  const link = stack.use(
-    new TemporalLink({
-      address: required(config.temporalAddress, 'TEMPORAL_ADDRESS'),
-      namespace: config.temporalNamespace,
-    }),
-  );
   const rollouts = new Rollouts({
     database,
     endpoints,
@@ -174,16 +185,19 @@ interface ServingParts {
   state: ServingState;
   secrets: SecretHeaderRing;
   quarantine: QuarantineLedger;
+  payloads: PayloadRecorder;
 }
 
 async function serve(
   config: SluiceConfig,
-  { database, log, telemetry, state, quarantine, secrets }: ServingParts,
+  { database, log, telemetry, state, quarantine, secrets, payloads }: ServingParts,
   stack: AsyncDisposableStack,
 ): Promise<Pick<Assembly, 'inference' | 'language'>> {
   const counters = stack.use(new OutcomeCounters({ database, log }));
   const spool = await RecordSpool.open({ folder: config.spoolFolder, log });
-  const recorder = stack.use(new RequestRecorder({ database, spool, log }));
+  const recorder = stack.use(
+    new RequestRecorder({ database, spool, log, retentionSeconds: days(config.requestRetentionDays) }),
+  );
   // Without a collector nobody would see the spans, and requests need not pay for them.
   const tracer = config.otlpEndpoint === undefined ? undefined : telemetry.tracer;
   const remotes = new RemoteConnections({ secrets, outbound: remoteGuard(config), clock: systemClock, log });
@@ -192,6 +206,7 @@ async function serve(
       state,
       counters,
       recorder,
+      payloads,
       log,
       quarantine: quarantine.quarantine,
       openReplica: replicaOpener(remotes),
@@ -199,7 +214,7 @@ async function serve(
     }),
   );
   const metrics = new LanguageMetrics(telemetry.meter, telemetry.histograms);
-  const language = stack.use(new LanguageService({ inference, recorder, log, tracer, metrics }));
+  const language = stack.use(new LanguageService({ inference, recorder, payloads, log, tracer, metrics }));
   registerInferenceMetrics(telemetry.meter, { service: inference, counters, recorder, spool, state });
   return { inference, language };
 }

@@ -63,6 +63,7 @@ const grpc = await GrpcServer.start(
   {
     inference,
     state: parts.state,
+    pseudonyms: parts.privacy.pseudonyms,
     loading: parts.loading,
     budgets: parts.budgets,
     settings: settingsView(log, traceSampling),

@@ -5,7 +5,6 @@ import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { Tracer } from '@opentelemetry/api';
 import { LogController, type FastifyBaseLogger, type FastifyInstance } from 'fastify';
-import { randomUUID } from 'node:crypto';
 import { appModule, type ManagementParts } from './app.module.js';
 import { parseBodies } from './http/body-parsers.js';
 import { Admissions } from './http/admissions.js';
@@ -19,6 +18,7 @@ import { gateRequests } from './http/request-gate.js';
 import { logRequests, nestLog } from './http/request-log.js';
 import { ProtocolPaths } from './http/protocol-paths.js';
 import { RouteBook } from './http/route-book.js';
+import { newRequestId } from './http/request-id.js';
 import { schemaPipe } from './http/schema-pipe.js';
 import { keepAliveSeconds, tendTransport, transportOptions } from './http/transport.js';
 import { refuseUnreadable } from './http/unreadable.js';
@@ -97,15 +97,18 @@ export async function createServer(parts: ServerParts, settings: ServerSettings)
     version,
     bodyLimitBytes,
     bodyTimeoutSeconds,
+    pseudonyms: parts.privacy.pseudonyms,
     authenticate: (req, action) => gatekeeper.admit(req, action),
     admissions,
   });
   const { language } = parts;
   const { streams } = settings;
   const authenticate: OpenAiRoutesOptions['authenticate'] = (req, action) => gatekeeper.admit(req, action);
+  const { pseudonyms } = parts.privacy;
   const forLanguage = {
     language,
     budgets,
+    pseudonyms,
     authenticate,
     admissions,
     isDraining,
@@ -145,7 +148,7 @@ function httpAdapter(log: Logger, { bodyLimitBytes, tls }: ServerSettings): Fast
     childLoggerFactory: (logger: FastifyBaseLogger) => logger,
     // Ids of our own making only: one that a caller chose could be anybody's.
     requestIdHeader: false,
-    genReqId: () => randomUUID(),
+    genReqId: newRequestId,
     bodyLimit: bodyLimitBytes,
     requestTimeout: secondsToMs(requestTimeoutSeconds),
     keepAliveTimeout: secondsToMs(keepAliveSeconds),

@@ -1,3 +1,5 @@
+import { createErasureActivities } from '#activities/erasure.activities';
+import { erasurePorts } from '#activities/erasure-ports';
 import { createRolloutActivities } from '#activities/rollout.activities';
 import {
   AbandonedRollouts,
@@ -75,7 +77,10 @@ const worker = resources.use(
   new TemporalWorker({
     ...temporal,
     bundle: await workflowBundle(),
-    activities: createRolloutActivities(rolloutPorts(database, await modelSignatures())),
+    activities: {
+      ...createRolloutActivities(rolloutPorts(database, await modelSignatures())),
+      ...createErasureActivities(erasurePorts(config, database)),
+    },
     sinks: { exporter: workflowSpanSink(spans, resource) },
     logger,
     onPolling: () => tellParent({ kind: 'ready' }),

@@ -1,3 +1,4 @@
+import type { ErasureActivities } from '#activities/erasure.activities';
 import type { RolloutActivities } from '#activities/rollout.activities';
 import { ensureSearchAttributes } from '#libs/control';
 import type { Logger } from '#libs/platform';
@@ -12,7 +13,7 @@ export interface TemporalWorkerSettings {
   address: string;
   namespace: string;
   bundle: { code: string } | { codePath: string };
-  activities: RolloutActivities;
+  activities: RolloutActivities & ErasureActivities;
   sinks: InjectedSinks<OpenTelemetrySinks>;
   logger: Logger;
   /** Called each time it begins to poll. */

@@ -1,3 +1,17 @@
+export { certificateKey, DataKeys, MasterKeys, SubjectPseudonyms } from './envelope/index.js';
+export { erasedAtATime, type ErasureStore, type Processing } from './erasure-store.js';
+export {
+  DataKeyStore,
+  longestWindowSeconds,
+  OpenWindows,
+  PayloadArchive,
+  PayloadRecorder,
+  PayloadStore,
+  PayloadWindows,
+  StructuredRedactor,
+  type PayloadEntry,
+  type PayloadWindow,
+} from './payloads/index.js';
 export { AppendReceipts } from './append-receipts.js';
 export type { AuditEvent } from './audit-event.js';
 export { AuditKeys } from './audit-keys.js';

@@ -4,6 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { Database } from '#libs/store';
 import { freshDatabase, type FreshDatabase } from '../../test/support/database.js';
 import { FolderPlace } from './adapters/folder/index.js';
 import { auditExport } from './audit-export.js';
@@ -45,8 +46,7 @@ afterEach(async () => {
 const append = (resource: string, actor: string) =>
   db.database.run((tx) => appendAudit(tx, { actor, action: 'thing.do', resource, outcome: 'done' }));
 
-function trail(by: AuditKeys) {
-  const { database } = db;
+function trail(by: AuditKeys, database = db.database) {
   const clock = { now: () => now, monotonicMs: () => performance.now() };
   const place = new FolderPlace(folder);
   const chainer = new Chainer({ database, keys: by, log });
@@ -89,6 +89,17 @@ describe('rows whose time is over', () => {
     expect(rows.map(({ detail }) => detail)).toMatchObject([{ rows: 4 }, { rows: 4 }, { rows: 3 }]);
     await made.checkpoints.write();
     expect(await made.verify()).toMatchObject({ isClean: true });
+  });
+
+  it('go by the application as well, which cannot remove a row itself', async () => {
+    await using application = await Database.connect({ url: db.url, applicationName: 'test', isRestricted: true });
+    const restricted = trail(keys, application);
+    await restricted.begin();
+    await expect(application.query('DELETE FROM audit_events')).rejects.toThrow('permission denied');
+    expect(await restricted.purge.purge()).toBe(11);
+    await restricted.checkpoints.write();
+    expect(await restricted.verify()).toMatchObject({ isClean: true, findings: [] });
+    expect(await kept()).toEqual(['new']);
   });
 
   it('stay while a legal hold covers them, and go after its release', async () => {

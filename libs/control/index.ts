@@ -1,4 +1,5 @@
 export { AbandonedRollouts } from './abandoned-rollouts.js';
+export * from './privacy/index.js';
 export { OutcomeEvidence } from './outcome-evidence.js';
 export { RolloutLedger } from './rollout-ledger.js';
 export { rolloutRequestSchema, type RolloutRequest } from './rollout-request.js';

@@ -1,3 +1,4 @@
+import { subjectAttribute } from '#workflows/erasure/search-attributes';
 import { endpointAttribute, modelVersionAttribute, phaseAttribute } from '#workflows/rollout/search-attributes';
 import { isGrpcServiceError, type Connection } from '@temporalio/client';
 
@@ -10,7 +11,7 @@ export async function ensureSearchAttributes(
   connection: Pick<Connection, 'operatorService'>,
   namespace: string,
 ): Promise<void> {
-  const wanted = [endpointAttribute.name, modelVersionAttribute.name, phaseAttribute.name];
+  const wanted = [endpointAttribute.name, modelVersionAttribute.name, phaseAttribute.name, subjectAttribute.name];
   const { customAttributes } = await connection.operatorService.listSearchAttributes({ namespace });
   const missing = wanted.filter((name) => customAttributes?.[name] === undefined);
   if (missing.length === 0) return;

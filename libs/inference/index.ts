@@ -89,6 +89,14 @@ export { OutcomeCounters, type OutcomeCountersSettings } from './records/outcome
 export { RecordSpool, type RecordSpoolSettings } from './records/record-spool.js';
 export type { OpenReplica } from './service/inference-service-lanes.js';
 export type { ReplicaPlace } from './replicas/replica-pool.js';
+export {
+  RequestArchive,
+  type RequestFilter,
+  type RequestPage,
+  type RequestScope,
+  type RequestView,
+} from './records/request-archive.js';
+export { RequestRecordStore, ResponseCacheStore } from './records/request-record-store.js';
 export type { RequestRecord } from './records/request-record.js';
 export { RequestRecorder, type RequestRecorderSettings } from './records/request-recorder.js';
 export type { SchedulingRules } from './batching/scheduling-rules.js';
@@ -97,3 +105,4 @@ export type { LiveReplicas, ServingSnapshot } from './routes/serving-state-table
 export { EndpointLoading, type EndpointLoadingSettings, type LoadWish } from './routes/endpoints-loading.js';
 export { ServingStatistics, VersionStatistics, type DurationSum } from './service/version-statistics.js';
 export { ServingState, type ServingStateSettings } from './routes/serving-state.js';
+export type { PayloadTap, RequestHolder, TappedPayload } from './ports/payload-tap.js';

@@ -149,6 +149,16 @@ export const errorTable = {
 
   SLU_QUARANTINE_UNKNOWN: { status: 404, text: 'no input with digest {digest} is in quarantine' },
 
+  SLU_PRIVACY_LOG_OPEN: {
+    status: 409,
+    text: 'payloads of endpoint {endpoint} are logged until {endsAt} already; end that first',
+  },
+  SLU_PRIVACY_LOG_CLOSED: { status: 404, text: 'payloads of endpoint {endpoint} are not logged now' },
+  SLU_PRIVACY_PAYLOAD_UNKNOWN: { status: 404, text: 'there is no payload {id}' },
+  SLU_PRIVACY_PAYLOAD_ERASED: { status: 410, text: 'payload {id} cannot be read any more: its key is destroyed' },
+  SLU_PRIVACY_ERASURE_UNKNOWN: { status: 404, text: 'there is no erasure {id}' },
+  SLU_REQUEST_RECORD_UNKNOWN: { status: 404, text: 'there is no record of request {id}' },
+
   SLU_REPLICA_UNKNOWN: { status: 404, text: 'there is no replica {id}' },
   SLU_REPLICA_ENDED: { status: 409, text: 'replica {id} has ended already: it is {state}' },
   SLU_REPLICA_FAILED: { status: 503, text: 'version {version} of model {model} does not start: {reason}' },

@@ -59,3 +59,43 @@ describe('limits', () => {
       expect(() => without(text)).toThrow(/SLUICE_LIMITS_WITHOUT_REDIS/);
   });
 });
+
+it.each([
+  [undefined, '/h/audit-checkpoints'],
+  ['/elsewhere', '/elsewhere'],
+  ['s3://bucket/prefix', 's3://bucket/prefix'],
+])('puts the audit checkpoints where SLUICE_AUDIT_CHECKPOINTS=%s says', (given, place) => {
+  expect(loadConfig({ SLUICE_HOME: '/h', SLUICE_AUDIT_CHECKPOINTS: given }).auditCheckpoints).toBe(place);
+});
+
+it.each(['http://bucket', 's3://x', 's3://bucket/a b'])('refuses %s as a place of audit checkpoints', (given) => {
+  expect(() => loadConfig({ SLUICE_AUDIT_CHECKPOINTS: given })).toThrow('SLUICE_AUDIT_CHECKPOINTS');
+});
+
+it('trusts an issuer only with an audience, and an audience only with an issuer', () => {
+  const issuer = { SLUICE_OIDC_ISSUER: 'https://login.example.com' };
+  const audience = { SLUICE_OIDC_AUDIENCE: 'sluice, other' };
+  expect(loadConfig({}).oidc).toBeUndefined();
+  expect(loadConfig({ ...issuer, ...audience }).oidc).toMatchObject({
+    issuer: 'https://login.example.com',
+    audiences: ['sluice', 'other'],
+    algorithms: ['RS256', 'ES256', 'EdDSA'],
+    clockSkewSeconds: 30,
+  });
+  expect(() => loadConfig(issuer)).toThrow('SLUICE_OIDC_AUDIENCE');
+  expect(() => loadConfig(audience)).toThrow('SLUICE_OIDC_ISSUER');
+  expect(() => loadConfig({ SLUICE_OIDC_TENANT_CLAIM: 'org' })).toThrow('SLUICE_OIDC_ISSUER');
+});
+
+it.each([
+  ['SLUICE_OIDC_ISSUER', 'http://login.example.com'],
+  ['SLUICE_OIDC_JWKS_URI', 'http://10.0.0.1/keys'],
+  ['SLUICE_OIDC_ALGORITHMS', 'RS256,HS256'],
+  ['SLUICE_OIDC_ALGORITHMS', 'none'],
+  ['SLUICE_OIDC_ROLE_MAP', 'admins'],
+  ['SLUICE_TRUSTED_PROXIES', '10.0.0.1'],
+  ['SLUICE_TRUSTED_PROXIES', 'everybody'],
+])('does not start with %s=%s', (name, value) => {
+  const whole = { SLUICE_OIDC_ISSUER: 'https://login.example.com', SLUICE_OIDC_AUDIENCE: 'sluice' };
+  expect(() => loadConfig({ ...whole, [name]: value })).toThrow(name);
+});

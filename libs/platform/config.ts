@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { z } from 'zod';
+import { envelopeKeysOf } from './envelope-keys.js';
 import { oidcConfigOf, oidcVariables, type OidcConfig } from './oidc-config.js';
 import { HostList } from './outbound/host-list.js';
 
@@ -39,6 +40,10 @@ export interface SluiceConfig {
   logLevel: (typeof logLevels)[number];
   /** 32 bytes; all other keys derive from it. Unset until the launcher has made one. */
   masterKey: Buffer | undefined;
+  /** What wraps data keys, the current key first; none: a key derived from the master key. */
+  envelopeKeys: Buffer[];
+  requestRetentionDays: number;
+  payloadRetentionDays: number;
   /** What the master key was before: what was bound or sealed with one of them can still be checked and opened. */
   earlierMasterKeys: Buffer[];
   /** Second place of the audit checkpoints: a folder, absolute, or `s3://bucket/prefix`. */
@@ -101,6 +106,11 @@ export interface ReplicaTimes {
 
 const wholeSeconds = (byDefault: number) => z.coerce.number().int().min(1).max(days(1)).default(byDefault);
 
+const networksOf = (text = ''): string[] =>
+  text
+    .split(',')
+    .map((network) => network.trim())
+    .filter(Boolean);
 const isNetwork = (text: string): boolean => z.union([z.cidrv4(), z.cidrv6()]).safeParse(text.trim()).success;
 
 const listed = (text: string): string[] => text.split(',').map((entry) => entry.trim());
@@ -160,6 +170,10 @@ const settings = z.object({
     .string()
     .regex(/^[0-9a-fA-F]{64}$/, 'must be 64 hex digits (32 bytes)')
     .optional(),
+  SLUICE_ENVELOPE_KEYS: z.string().optional(),
+  SLUICE_ENVELOPE_KEYS_FILE: z.string().optional(),
+  SLUICE_REQUEST_RETENTION_DAYS: z.coerce.number().int().min(1).max(3_650).default(30),
+  SLUICE_PAYLOAD_RETENTION_DAYS: z.coerce.number().int().min(1).max(365).default(7),
   SLUICE_EARLIER_MASTER_KEYS: z
     .string()
     .regex(/^[0-9a-fA-F]{64}(,[0-9a-fA-F]{64})*$/, 'must be keys of 64 hex digits, separated by commas')
@@ -227,6 +241,9 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): S
     traceSampling: value.SLUICE_TRACE_SAMPLING,
     logLevel: value.SLUICE_LOG_LEVEL,
     masterKey: value.SLUICE_MASTER_KEY === undefined ? undefined : Buffer.from(value.SLUICE_MASTER_KEY, 'hex'),
+    envelopeKeys: envelopeKeysOf(value.SLUICE_ENVELOPE_KEYS, value.SLUICE_ENVELOPE_KEYS_FILE),
+    requestRetentionDays: value.SLUICE_REQUEST_RETENTION_DAYS,
+    payloadRetentionDays: value.SLUICE_PAYLOAD_RETENTION_DAYS,
     earlierMasterKeys: (value.SLUICE_EARLIER_MASTER_KEYS?.split(',') ?? []).map((key) => Buffer.from(key, 'hex')),
     auditCheckpoints: auditPlace(value.SLUICE_AUDIT_CHECKPOINTS, home),
     auditRetentionDays: value.SLUICE_AUDIT_RETENTION_DAYS,
@@ -242,7 +259,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): S
     sigstoreTrustRoot: value.SLUICE_SIGSTORE_TRUST_ROOT && resolve(value.SLUICE_SIGSTORE_TRUST_ROOT),
     remoteHosts: value.SLUICE_REMOTE_HOSTS === undefined ? undefined : listed(value.SLUICE_REMOTE_HOSTS),
     outboundHosts: value.SLUICE_OUTBOUND_HOSTS === undefined ? [] : listed(value.SLUICE_OUTBOUND_HOSTS),
-    trustedProxies: value.SLUICE_TRUSTED_PROXIES?.split(',').map((network) => network.trim()) ?? [],
+    trustedProxies: networksOf(value.SLUICE_TRUSTED_PROXIES),
     oidc: oidcConfigOf(value),
     socketFolder: join(
       shortTemporaryFolder(),

@@ -12,6 +12,7 @@ export interface Change {
     | 'api_keys'
     | 'limit_overrides'
     | 'quarantined_inputs'
+    | 'payload_windows'
     | 'secret_headers'
     | 'tiers'
     | 'tenants'

@@ -1,7 +1,7 @@
 import {
   CreateBucketCommand,
   DeleteObjectCommand,
-  GetObjectRetentionCommand,
+  HeadObjectCommand,
   ListObjectsV2Command,
   ListObjectVersionsCommand,
   S3Client,
@@ -58,8 +58,11 @@ it('keeps each checkpoint under a lock that nobody may lift, and gives them back
   expect(await countsOf(locked)).toEqual([2, 3, 4]);
   const { Contents } = await client.send(new ListObjectsV2Command({ Bucket: 'locked' }));
   const Key = Contents?.[0]?.Key;
-  const { Retention } = await client.send(new GetObjectRetentionCommand({ Bucket: 'locked', Key }));
-  expect(Retention).toEqual({ Mode: 'COMPLIANCE', RetainUntilDate: new Date('2026-12-01T10:00:00Z') });
+  const kept = await client.send(new HeadObjectCommand({ Bucket: 'locked', Key }));
+  expect([kept.ObjectLockMode, kept.ObjectLockRetainUntilDate]).toEqual([
+    'COMPLIANCE',
+    new Date('2026-12-01T10:00:00Z'),
+  ]);
 });
 
 it('refuses that a checkpoint is removed while its lock lasts', async () => {

@@ -15,7 +15,7 @@ import {
 } from '#libs/access';
 import { AuditKeys, Auditing } from '#libs/audit';
 import { FolderPlace } from '#libs/audit/adapters/folder';
-import { RolloutLedger, Rollouts } from '#libs/control';
+import { RolloutLedger, Rollouts, type TemporalLink } from '#libs/control';
 import {
   ArtifactStore,
   EndpointLoading,
@@ -31,6 +31,7 @@ import {
   type BundleVerifier,
   type FolderAccess,
 } from '#libs/inference';
+import { sluiceError } from '#libs/kernel';
 import { createLogger } from '#libs/platform';
 import { trace } from '@opentelemetry/api';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
@@ -38,6 +39,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Admissions } from '../../apps/api/http/admissions.js';
+import { assemblePrivacy, type PrivacyAssembly } from '../../apps/api/assembly-privacy.js';
 import { Gatekeeper } from '../../apps/api/http/gatekeeper.js';
 import { RefusalLog } from '../../apps/api/http/refusal-log.js';
 import { createServer, type ServerParts, type ServerSettings } from '../../apps/api/server.js';
@@ -56,12 +58,22 @@ export interface ManagementApi extends AsyncDisposable {
   as: Record<Role, { authorization: string }>;
   /** What was given to Temporal. */
   workflows: { started: unknown[]; commands: unknown[] };
+  privacy: PrivacyAssembly;
   drain(): void;
 }
+
+export const testMasterKey = Buffer.alloc(32, 5);
+
+const noTemporal: Pick<TemporalLink, 'call'> = {
+  call: () => Promise.reject(sluiceError('SLU_PLATFORM_TEMPORAL_DOWN')),
+};
 
 /** What other parts may be made of. */
 export interface MadeParts extends Pick<ServerParts, 'registry' | 'endpoints' | 'replicaSets' | 'log'> {
   db: FreshDatabase;
+  keys: KeyRing;
+  folder: string;
+  privacy: PrivacyAssembly;
 }
 
 const untold = { onLost: () => undefined, onBack: () => undefined };
@@ -69,9 +81,9 @@ const untold = { onLost: () => undefined, onBack: () => undefined };
 /** The API on a database of its own, without replicas and without Temporal. */
 export async function managementApi(
   folderAccess: FolderAccess = { kind: 'any' },
-  change: Partial<ServerParts> | ((made: MadeParts) => Partial<ServerParts>) = {},
+  change: Partial<ServerParts> | ((made: MadeParts) => Promise<Partial<ServerParts>> | Partial<ServerParts>) = {},
   settings: Partial<ServerSettings> = {},
-  trust: { sources?: ArtifactSources; bundles?: BundleVerifier } = {},
+  trust: { sources?: ArtifactSources; bundles?: BundleVerifier; link?: Pick<TemporalLink, 'call'> } = {},
 ): Promise<ManagementApi> {
   const db = await freshDatabase();
   const { database } = db;
@@ -79,11 +91,11 @@ export async function managementApi(
   const log = createLogger({ service: 'test', level: 'silent' });
   const auditing = await Auditing.start({
     database,
-    keys: new AuditKeys(Buffer.alloc(32, 5)),
+    keys: new AuditKeys(testMasterKey),
     place: new FolderPlace(join(folder, 'checkpoints')),
     log,
   });
-  const pepper = new Pepper(Buffer.alloc(32, 5));
+  const pepper = new Pepper(testMasterKey);
   const keyRing = new KeyRing({ database, pepper });
   const afterChange = (id: string): Promise<void> => keyRing.refresh(id);
   const apiKeys = new ApiKeys({ database, pepper, afterChange });
@@ -115,13 +127,27 @@ export async function managementApi(
       },
     },
   });
+  await using stack = new AsyncDisposableStack();
+  const privacy = assemblePrivacy(
+    {
+      config: { envelopeKeys: [], earlierMasterKeys: [], requestRetentionDays: 30, payloadRetentionDays: 7 },
+      masterKey: testMasterKey,
+      database,
+      link: trust.link ?? noTemporal,
+      log,
+    },
+    stack,
+  );
   const quarantine = new QuarantineLedger({ database, log });
   const refusals = new RefusalLog({ database, log });
-  const masterKey = Buffer.alloc(32, 5);
+  const masterKey = testMasterKey;
   const idempotency = new IdempotencyLedger({ database, seal: new SecretSeal(masterKey), masterKey });
   let isDraining = false;
   const registry = new ModelRegistry(database, store, replicaSets, signatures);
-  const changed = typeof change === 'function' ? change({ db, log, registry, endpoints, replicaSets }) : change;
+  const changed =
+    typeof change === 'function'
+      ? await change({ db, keys: keyRing, log, folder, registry, endpoints, replicaSets, privacy })
+      : change;
   const app = await createServer(
     {
       registry,
@@ -133,6 +159,7 @@ export async function managementApi(
       secretHeaders: new SecretHeaders(database, seal),
       rollouts,
       quarantine,
+      privacy: privacy.parts,
       apiKeys,
       limiting,
       auditing,
@@ -168,8 +195,10 @@ export async function managementApi(
     },
     { version: '0.0.0-test', bodyLimitBytes: 4_096, bodyTimeoutSeconds: 1, ...settings },
   );
+  const owned = stack.move();
   return {
     app,
+    privacy,
     db,
     folder,
     auditing,
@@ -182,6 +211,7 @@ export async function managementApi(
     drain: () => (isDraining = true),
     [Symbol.asyncDispose]: async () => {
       await app.close();
+      await owned.disposeAsync();
       await refusals[Symbol.asyncDispose]();
       await idempotency[Symbol.asyncDispose]();
       await quarantine[Symbol.asyncDispose]();

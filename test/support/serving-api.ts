@@ -5,10 +5,13 @@ import {
   modelServerSpawner,
   OutcomeCounters,
   RemoteConnections,
+  RecordSpool,
   replicaOpener,
+  RequestRecorder,
   ReplicaSupervisor,
   ServingState,
 } from '#libs/inference';
+import type { TemporalLink } from '#libs/control';
 import { mebibytes, systemClock } from '#libs/kernel';
 import { createLogger, OutboundGuard } from '#libs/platform';
 import { ChangeFeed, type Database } from '#libs/store';
@@ -27,6 +30,7 @@ export interface ServingApi extends AsyncDisposable {
   port: number;
   grpcPort: number;
   inference: InferenceService;
+  recorder: RequestRecorder;
 }
 
 const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
@@ -38,19 +42,21 @@ const bodyLimitBytes = mebibytes(1);
  * endpoint of its name; the first answer of each has been seen.
  * @param models folders with a `sluice.json`, from the root of the repository
  */
-export async function servingApi(models: readonly string[]): Promise<ServingApi> {
+export async function servingApi(models: readonly string[], link?: Pick<TemporalLink, 'call'>): Promise<ServingApi> {
   await using stack = new AsyncDisposableStack();
   const parts: { serving?: Serving } = {};
   const api = await managementApi(
     { kind: 'any' },
-    (made) => {
-      parts.serving = serve(made);
+    async (made) => {
+      parts.serving = await serve(made);
       return parts.serving;
     },
     { bodyLimitBytes, bodyTimeoutSeconds: 30 },
+    link === undefined ? {} : { link },
   );
   stack.use(api);
-  const { inference, language, state, loading, counters } = parts.serving!;
+  const { inference, language, state, loading, counters, recorder } = parts.serving!;
+  stack.use(recorder);
   stack.use(counters);
   stack.use(state);
   stack.use(inference);
@@ -59,9 +65,13 @@ export async function servingApi(models: readonly string[]): Promise<ServingApi>
   const feed = new ChangeFeed(api.db.url, 'test-feed', {
     onChange: (change) => {
       state.onChange(change);
+      api.privacy.openWindows.onChange(change);
       if (supervisor.concerns(change)) void supervisor.reconcile();
     },
-    onConnected: () => state.onConnected(),
+    onConnected: () => {
+      state.onConnected();
+      api.privacy.openWindows.onConnected();
+    },
     onLost: () => state.onLost(),
   });
   stack.use(feed);
@@ -74,6 +84,7 @@ export async function servingApi(models: readonly string[]): Promise<ServingApi>
         inference,
         state,
         loading,
+        pseudonyms: api.privacy.parts.pseudonyms,
         gatekeeper: api.gatekeeper,
         admissions: api.admissions,
         settings: settingsView(log, undefined),
@@ -93,6 +104,7 @@ export async function servingApi(models: readonly string[]): Promise<ServingApi>
     base: `http://127.0.0.1:${port}`,
     grpcPort: grpc.port,
     inference,
+    recorder,
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
 }
@@ -103,17 +115,21 @@ interface Serving {
   state: ServingState;
   loading: EndpointLoading;
   counters: OutcomeCounters;
+  recorder: RequestRecorder;
 }
 
-function serve({ db, endpoints, replicaSets }: MadeParts): Serving {
+async function serve({ db, folder, endpoints, replicaSets, privacy }: MadeParts): Promise<Serving> {
   const { database } = db;
   const state = new ServingState({ database, log });
   const counters = new OutcomeCounters({ database, log });
-  const recorder = { record: () => undefined };
+  const { payloads } = privacy;
+  const spool = await RecordSpool.open({ folder: join(folder, 'spool'), log });
+  const recorder = new RequestRecorder({ database, spool, log, flushEveryMs: 20 });
   const inference = new InferenceService({
     state,
     counters,
     recorder,
+    payloads,
     openReplica: replicaOpener(
       new RemoteConnections({
         secrets: { valuesOf: () => new Map() },
@@ -124,10 +140,10 @@ function serve({ db, endpoints, replicaSets }: MadeParts): Serving {
     ),
     log,
   });
-  const language = new LanguageService({ inference, recorder: { record: () => undefined }, log });
+  const language = new LanguageService({ inference, recorder, payloads, log });
   const isUp = (versionKey: string): boolean => inference.hasReadyReplica(versionKey);
   const loading = new EndpointLoading({ database, endpoints, replicaSets, isUp });
-  return { state, inference, language, counters, loading };
+  return { state, inference, language, counters, loading, recorder };
 }
 
 async function supervise(database: Database, stack: AsyncDisposableStack): Promise<ReplicaSupervisor> {

@@ -110,7 +110,7 @@ it('tells usage as JSON and CSV, and a caller only their own', async () => {
   });
   const own = await call('caller', 'GET', `/api/usage?${range}&groupBy=key`);
   expect(own.body.usage).toEqual([expect.objectContaining({ keyId: caller!.id, requests: 3 })]);
-  expect((await call('caller', 'GET', `/api/usage?${range}&key=${randomUUID()}`)).body.usage).toEqual([]);
+  expect((await call('caller', 'GET', `/api/usage?${range}&keyId=${randomUUID()}`)).body.usage).toEqual([]);
   const csv = await call('operator', 'GET', `/api/usage?${range}&groupBy=day,model`, undefined, { accept: 'text/csv' });
   expect(csv.headers['content-type']).toBe('text/csv; charset=utf-8');
   expect(csv.body).toBe(

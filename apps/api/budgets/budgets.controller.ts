@@ -1,4 +1,4 @@
-import { actorOf, BudgetRegister, scopeOf, type BudgetActor, type BudgetView, type Principal } from '#libs/access';
+import { actorOf, scopeOf, type BudgetActor, type BudgetView, type Principal } from '#libs/access';
 import { sluiceError } from '#libs/kernel';
 import { Body, Controller, Delete, Get, Inject, Param, Patch, Post } from '@nestjs/common';
 import { z } from 'zod';
@@ -13,17 +13,14 @@ import {
   type BudgetChangeBody,
   type NewBudgetBody,
 } from './budget-schema.js';
-import { Currency } from './prices.controller.js';
+import { Spending } from './spending.js';
 
 const tag = 'budgets';
 const params = { id: 'the id of the budget' };
 
 @Controller('/api/budgets')
 export class BudgetsController {
-  constructor(
-    @Inject(BudgetRegister) private readonly budgets: BudgetRegister,
-    @Inject(Currency) private readonly currency: string,
-  ) {}
+  constructor(@Inject(Spending) private readonly spending: Spending) {}
 
   @Post()
   @Operation({
@@ -38,7 +35,7 @@ export class BudgetsController {
     @ByCaller() caller: Caller,
     @ByPrincipal() principal: Principal,
   ): Promise<BudgetView & { webhookSecret?: string }> {
-    return this.budgets.add(body, writerOf(principal, caller));
+    return this.spending.register.add(body, writerOf(principal, caller));
   }
 
   @Get()
@@ -49,7 +46,10 @@ export class BudgetsController {
     answers: { 200: { description: 'the budgets, the newest first', schema: budgetListSchema } },
   })
   async list(@ByPrincipal() principal: Principal): Promise<{ currency: string; budgets: BudgetView[] }> {
-    return { currency: this.currency, budgets: await this.budgets.list(tenantFor(principal, 'budget.read')) };
+    return {
+      currency: this.spending.currency,
+      budgets: await this.spending.register.list(tenantFor(principal, 'budget.read')),
+    };
   }
 
   @Get('/:id')
@@ -62,7 +62,7 @@ export class BudgetsController {
     refusals: ['SLU_BUDGET_UNKNOWN'],
   })
   find(@Param('id') id: string, @ByPrincipal() principal: Principal): Promise<BudgetView> {
-    return this.budgets.find(knownShape(id), tenantFor(principal, 'budget.read'));
+    return this.spending.register.find(knownShape(id), tenantFor(principal, 'budget.read'));
   }
 
   @Patch('/:id')
@@ -81,7 +81,7 @@ export class BudgetsController {
     @ByCaller() caller: Caller,
     @ByPrincipal() principal: Principal,
   ): Promise<BudgetView> {
-    return this.budgets.change(knownShape(id), body, writerOf(principal, caller));
+    return this.spending.register.change(knownShape(id), body, writerOf(principal, caller));
   }
 
   @Delete('/:id')
@@ -94,7 +94,7 @@ export class BudgetsController {
     refusals: ['SLU_BUDGET_UNKNOWN', 'SLU_BUDGET_ENDED'],
   })
   end(@Param('id') id: string, @ByCaller() caller: Caller, @ByPrincipal() principal: Principal): Promise<BudgetView> {
-    return this.budgets.end(knownShape(id), writerOf(principal, caller));
+    return this.spending.register.end(knownShape(id), writerOf(principal, caller));
   }
 }
 

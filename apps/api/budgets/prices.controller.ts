@@ -1,20 +1,17 @@
-import { PriceList, type PriceScope, type PriceView } from '#libs/access';
+import type { PriceScope, PriceView } from '#libs/access';
 import { sluiceError } from '#libs/kernel';
 import { Body, Controller, Delete, Get, Inject, Param, Post } from '@nestjs/common';
 import { z } from 'zod';
 import { ByCaller, type Caller } from '../http/caller.js';
 import { Operation } from '../http/operation.js';
+import { Spending } from './spending.js';
 import { newPriceSchema, priceListSchema, priceSchema, type NewPriceBody } from './price-schema.js';
 
 const tag = 'budgets';
-export const Currency = Symbol('currency');
 
 @Controller('/api/prices')
 export class PricesController {
-  constructor(
-    @Inject(PriceList) private readonly prices: PriceList,
-    @Inject(Currency) private readonly currency: string,
-  ) {}
+  constructor(@Inject(Spending) private readonly spending: Spending) {}
 
   @Post()
   @Operation({
@@ -27,7 +24,7 @@ export class PricesController {
   })
   add(@Body({ schema: newPriceSchema }) body: NewPriceBody, @ByCaller() caller: Caller): Promise<PriceView> {
     const { endpoint, model, version, validFrom, ...price } = body;
-    return this.prices.add({
+    return this.spending.prices.add({
       scope: scopeOf(endpoint, model, version),
       price,
       validFrom: validFrom === undefined ? undefined : new Date(validFrom),
@@ -43,7 +40,7 @@ export class PricesController {
     answers: { 200: { description: 'the prices', schema: priceListSchema } },
   })
   async list(): Promise<{ currency: string; prices: PriceView[] }> {
-    return { currency: this.currency, prices: await this.prices.list() };
+    return { currency: this.spending.currency, prices: await this.spending.prices.list() };
   }
 
   @Delete('/:id')
@@ -57,7 +54,7 @@ export class PricesController {
   })
   remove(@Param('id') id: string, @ByCaller() { actor, requestId }: Caller): Promise<PriceView> {
     if (!z.uuid().safeParse(id).success) throw sluiceError('SLU_PRICE_UNKNOWN', { id: id.slice(0, 40) });
-    return this.prices.remove(id, actor, requestId);
+    return this.spending.prices.remove(id, actor, requestId);
   }
 }
 

@@ -1,19 +1,16 @@
-import { scopeOf, Usage, type Principal, type UsageGroup } from '#libs/access';
+import { scopeOf, type Principal, type UsageGroup } from '#libs/access';
 import { Controller, Get, Headers, Inject, Query, Res } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
 import type { z } from 'zod';
 import { ByPrincipal } from '../http/caller.js';
 import { Operation } from '../http/operation.js';
-import { Currency } from './prices.controller.js';
+import { Spending } from './spending.js';
 import { usageCsv } from './usage-csv.js';
 import { usageQuerySchema, usageSchema, type UsageQueryBody } from './usage-schema.js';
 
 @Controller('/api/usage')
 export class UsageController {
-  constructor(
-    @Inject(Usage) private readonly usage: Usage,
-    @Inject(Currency) private readonly currency: string,
-  ) {}
+  constructor(@Inject(Spending) private readonly spending: Spending) {}
 
   @Get()
   @Operation({
@@ -30,17 +27,17 @@ export class UsageController {
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<string | z.infer<typeof usageSchema>> {
     const groupBy = query.groupBy.split(',').filter((part): part is UsageGroup => part !== '');
-    const found = await this.usage.find({
+    const found = await this.spending.usage.find({
       from: query.from,
       to: query.to,
       groupBy,
       endpoint: query.endpoint,
       model: query.model,
-      asked: { tenantId: query.tenant, projectId: query.project, keyId: query.key },
+      asked: { tenantId: query.tenantId, projectId: query.projectId, keyId: query.keyId },
       allowed: reachOf(principal),
     });
     const isCsv = query.format === 'csv' || (query.format === undefined && prefersCsv(accept));
-    if (!isCsv) return { currency: this.currency, ...found };
+    if (!isCsv) return { currency: this.spending.currency, ...found };
     reply
       .header('content-type', 'text/csv; charset=utf-8')
       .header('content-disposition', 'attachment; filename="usage.csv"')

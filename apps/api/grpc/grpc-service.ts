@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto';
+import type { SubjectPseudonyms } from '#libs/audit';
 import type { EndpointLoading, InferAsk, InferenceService, InferOutcome, ServingState } from '#libs/inference';
 import type { Budgets, Principal } from '#libs/access';
 import { sluiceError } from '#libs/kernel';
@@ -12,6 +12,8 @@ import type {
 } from '@grpc/grpc-js';
 import type { Admissions } from '../http/admissions.js';
 import type { Gatekeeper } from '../http/gatekeeper.js';
+import { newRequestId } from '../http/request-id.js';
+import { holderOf, subjectHeader } from '../http/request-holder.js';
 import type { ServerSettingsView } from '../inference/oip-settings.js';
 import { GrpcCall } from './grpc-call.js';
 import type { GrpcInferRequest, GrpcInferResponse } from './grpc-messages.js';
@@ -28,6 +30,8 @@ export interface GrpcServiceParts {
   loading: Pick<EndpointLoading, 'load' | 'unload'>;
   gatekeeper: Pick<Gatekeeper, 'admit'>;
   admissions: Pick<Admissions, 'enter'>;
+  /** Left out, no request is about a named person. */
+  pseudonyms?: Pick<SubjectPseudonyms, 'of'> | undefined;
   /** Keeps the accounts of requests; left out: nothing is counted. */
   budgets?: Pick<Budgets, 'meter'> | undefined;
   settings: ServerSettingsView;
@@ -123,7 +127,7 @@ export class GrpcService {
   /** On a stream a failed request is an answer like any other; only the stream's own failure ends it. */
   private async answerOf(request: GrpcInferRequest, call: GrpcCall, principal: Principal): Promise<StreamAnswer> {
     const wantsFinal = request.parameters['triton_enable_empty_final_response']?.bool_param === true;
-    const { error, payload } = await this.admittedInfer(request, call, principal, randomUUID()).catch(
+    const { error, payload } = await this.admittedInfer(request, call, principal, newRequestId()).catch(
       (failure: unknown) => ({ error: asSluiceError(failure), payload: undefined }),
     );
     if (payload === undefined) {
@@ -147,7 +151,7 @@ export class GrpcService {
     const admission = entering instanceof Promise ? await entering : entering;
     try {
       const meter = this.parts.budgets?.meter(principal, requestId);
-      return await this.parts.inference.infer({ ...askOf(request, call, principal, requestId), meter });
+      return await this.parts.inference.infer({ ...this.askOf(request, call, principal, requestId), meter });
     } finally {
       admission.release();
     }
@@ -159,27 +163,28 @@ export class GrpcService {
       this.parts.log.error({ requestId: call.requestId, err: error.cause }, 'a gRPC call failed on our side');
     return call.errorOf(error);
   }
-}
 
-function askOf(
-  request: GrpcInferRequest,
-  call: GrpcCall,
-  { keyId, endpoints }: Principal,
-  requestId: string,
-): InferAsk<GrpcInferResponse> {
-  const body: GrpcAsk = { request, timeoutMs: call.timeoutMs };
-  return {
-    endpoint: request.model_name,
-    version: request.model_version === '' ? undefined : request.model_version,
-    body,
-    protocol: grpcProtocol,
-    bytesIn: request.raw_input_contents.reduce((sum, { length }) => sum + length, 0),
-    requestId,
-    stickyKey: call.header('sluice-sticky-key'),
-    keyId,
-    tenant: keyId,
-    visible: endpoints,
-    traceparent: call.header('traceparent'),
-    caller: call.presence,
-  };
+  private askOf(
+    request: GrpcInferRequest,
+    call: GrpcCall,
+    principal: Principal,
+    requestId: string,
+  ): InferAsk<GrpcInferResponse> {
+    const body: GrpcAsk = { request, timeoutMs: call.timeoutMs };
+    return {
+      endpoint: request.model_name,
+      version: request.model_version === '' ? undefined : request.model_version,
+      body,
+      protocol: grpcProtocol,
+      bytesIn: request.raw_input_contents.reduce((sum, { length }) => sum + length, 0),
+      requestId,
+      stickyKey: call.header('sluice-sticky-key'),
+      keyId: principal.keyId,
+      tenant: principal.keyId,
+      visible: principal.endpoints,
+      holder: holderOf(principal, this.parts.pseudonyms, call.header(subjectHeader)),
+      traceparent: call.header('traceparent'),
+      caller: call.presence,
+    };
+  }
 }

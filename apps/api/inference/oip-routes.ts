@@ -1,4 +1,5 @@
 import type { Budgets, Principal } from '#libs/access';
+import type { SubjectPseudonyms } from '#libs/audit';
 import type { EndpointLoading, InferAsk, InferenceService, InferOutcome, ServingState } from '#libs/inference';
 import { sluiceError } from '#libs/kernel';
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest, onRequestHookHandler } from 'fastify';
@@ -6,6 +7,7 @@ import { randomUUID } from 'node:crypto';
 import { releaseWithAnswer, sayLimits, whenEntered, type Admissions } from '../http/admissions.js';
 import { whenAdmitted } from '../http/gatekeeper.js';
 import { hasKeyInQuery } from '../http/key-in-query.js';
+import { holderOf, subjectHeader } from '../http/request-holder.js';
 import { ProtocolPaths, refuseByProtocol } from '../http/protocol-paths.js';
 import { answerCoding, compressed, type BodyCoding } from './oip-body-coding.js';
 import { BodyReader } from './oip-body.js';
@@ -33,6 +35,8 @@ export interface OipRoutesOptions {
   /** Who calls, and may they? Throws when not. */
   authenticate(req: FastifyRequest, action: OipAction): Principal | Promise<Principal>;
   admissions: Pick<Admissions, 'enter'>;
+  /** Left out, no request is about a named person. */
+  pseudonyms?: Pick<SubjectPseudonyms, 'of'> | undefined;
   isReady(): boolean;
   /** New inference is refused. */
   isDraining(): boolean;
@@ -102,7 +106,7 @@ function drainRefusal({ isDraining }: OipRoutesOptions): onRequestHookHandler {
 
 function inferRoutes(
   scope: FastifyInstance,
-  { inference, budgets }: OipRoutesOptions,
+  { inference, budgets, pseudonyms }: OipRoutesOptions,
   onRequest: onRequestHookHandler[],
 ): void {
   // No async function: on this path even the promise that it would make is felt.
@@ -121,6 +125,7 @@ function inferRoutes(
       stickyKey: headers['sluice-sticky-key'] as string | undefined,
       keyId: req.oipPrincipal.keyId,
       tenant: req.oipPrincipal.keyId,
+      holder: holderOf(req.oipPrincipal, pseudonyms, headers[subjectHeader]),
       visible: req.oipPrincipal.endpoints,
       traceparent: headers['traceparent'] as string | undefined,
       caller: callerOf(req.raw.socket),

@@ -1,8 +1,10 @@
 import type { Admission, Budgets, Principal } from '#libs/access';
+import type { SubjectPseudonyms } from '#libs/audit';
 import type { LanguageEnd, LanguageExchange, LanguageService } from '#libs/inference';
 import { sluiceError } from '#libs/kernel';
 import type { FastifyInstance, FastifyReply, FastifyRequest, onRequestHookHandler } from 'fastify';
 import { randomUUID } from 'node:crypto';
+import { holderOf, subjectHeader } from '../http/request-holder.js';
 import { sayLimits, whenEntered, type Admissions } from '../http/admissions.js';
 import { whenAdmitted } from '../http/gatekeeper.js';
 import { hasKeyInQuery } from '../http/key-in-query.js';
@@ -15,6 +17,8 @@ import { estimatedTokens } from './token-estimate.js';
 /** What the routes to language models need of the API, whatever protocol they speak. */
 export interface LanguageRoutesOptions {
   language: Pick<LanguageService, 'begin'>;
+  /** Left out, no request is about a named person. */
+  pseudonyms?: Pick<SubjectPseudonyms, 'of'> | undefined;
   /** Keeps the accounts of requests; left out: nothing is counted. */
   budgets?: Pick<Budgets, 'meter'> | undefined;
   /** Who calls, and may they? Throws when not. */
@@ -110,14 +114,14 @@ export interface AdmittedLanguage {
 
 /** Begins to answer an admitted request, and writes the headers that are known at once. */
 export function beginExchange(
-  { language, budgets }: Pick<LanguageRoutesOptions, 'language' | 'budgets'>,
+  { language, budgets, pseudonyms }: Pick<LanguageRoutesOptions, 'language' | 'budgets' | 'pseudonyms'>,
   req: FastifyRequest,
   reply: FastifyReply,
   checked: CheckedAsk,
   admission: Admission,
 ): LanguageExchange {
   const { headers } = req;
-  const user = checked.body['user'];
+  const { user, safety_identifier: safetyId } = checked.body;
   const requestId = reply.getHeader('sluice-request-id') as string;
   const exchange = language.begin({
     ...checked,
@@ -125,6 +129,13 @@ export function beginExchange(
     requestId,
     stickyKey: (headers['sluice-sticky-key'] as string | undefined) ?? (typeof user === 'string' ? user : undefined),
     keyId: req.languagePrincipal.keyId,
+    holder: holderOf(
+      req.languagePrincipal,
+      pseudonyms,
+      headers[subjectHeader],
+      safetyId || undefined,
+      user || undefined,
+    ),
     visible: req.languagePrincipal.endpoints,
     traceparent: headers['traceparent'] as string | undefined,
     caller: callerOf(req.raw.socket),

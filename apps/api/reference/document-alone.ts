@@ -25,6 +25,9 @@ export async function documentAlone(): Promise<OpenApiDocument> {
       log: createLogger({ service: 'docs', level: 'silent' }),
       tracer: trace.getTracer('docs'),
       isDraining: () => false,
+      // Taken apart before it is handed on.
+      privacy: nothing,
+      spending: nothing,
     },
     { get: (target, name) => (name in target ? target[name as keyof typeof target] : nothing) },
   ) as unknown as ServerParts;

@@ -2,6 +2,7 @@ import type { RequestMeter } from '#libs/access';
 import { sluiceError, type SluiceError } from '#libs/kernel';
 import type { CallerPresence } from '../batching/batcher-caller.js';
 import type { TokenUsage } from './language-answer.js';
+import type { RequestHolder } from '../ports/payload-tap.js';
 import type { LanguagePath } from '../ports/language-replica.js';
 
 /** One request to a language model, checked by its protocol. */
@@ -23,6 +24,8 @@ export interface LanguageAsk {
   requestId: string;
   stickyKey?: string | undefined;
   keyId?: string | undefined;
+  /** Whose request it is, for the records. */
+  holder?: RequestHolder | undefined;
   /** The only endpoints that the caller may know of; left out: all. */
   visible?: ReadonlySet<string> | undefined;
   traceparent?: string | undefined;

@@ -6,6 +6,7 @@ import type { ArmLane } from '../service/inference-service.js';
 import { answerTraceparent } from '../service/inference-service-trace.js';
 import { requestBody, type LanguageAsk } from './language-ask.js';
 import { readWhole, StreamReader, type TokenUsage } from './language-answer.js';
+import type { LanguageTranscript } from './language-transcript.js';
 import { AttemptFailure, attemptFailureOf, refusalOf } from './language-failure.js';
 import { CallOff } from '../ports/call-off.js';
 import { isLanguageReplica, type LanguageAnswer } from '../ports/language-replica.js';
@@ -71,6 +72,8 @@ export class LanguageExchange implements Abandonable {
     readonly ask: LanguageAsk,
     readonly armLane: ArmLane | undefined,
     readonly span: Span | undefined,
+    /** Only where somebody asked for the payloads. */
+    readonly transcript?: LanguageTranscript,
     /** What has to be held for it before it may go to a replica. */
     private readonly reserving?: Promise<void>,
   ) {
@@ -97,6 +100,7 @@ export class LanguageExchange implements Abandonable {
     return this.guarded(async () => {
       const text = await this.tryTwice(() => this.readWhole());
       this.bytesOut = text.length;
+      this.transcript?.hear(text);
       this.end(undefined);
       return text;
     });
@@ -114,7 +118,10 @@ export class LanguageExchange implements Abandonable {
         return undefined;
       }
       this.hasHandedOut = true;
-      for (const event of events) this.bytesOut += event.length + eventFrameBytes;
+      for (const event of events) {
+        this.bytesOut += event.length + eventFrameBytes;
+        this.transcript?.hear(event);
+      }
       return events;
     });
   }

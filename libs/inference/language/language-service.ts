@@ -7,6 +7,8 @@ import { beginInferSpan } from '../service/inference-service-trace.js';
 import type { LanguageAsk } from './language-ask.js';
 import { usedOf, worstOf } from './language-meter.js';
 import { LanguageExchange, type ExchangeEnd, type ExchangeSurroundings } from './language-exchange.js';
+import { LanguageTranscript } from './language-transcript.js';
+import type { PayloadTap } from '../ports/payload-tap.js';
 import type { LanguageMetrics } from './language-metrics.js';
 import type { RequestRecorder } from '../records/request-recorder.js';
 import type { ServedVersion } from '../routes/route-table.js';
@@ -15,6 +17,8 @@ export interface LanguageServiceSettings {
   /** Chooses the arm: language models and tensor models share their routes. */
   inference: Pick<InferenceService, 'armLane'>;
   recorder: Pick<RequestRecorder, 'record'>;
+  /** Takes the payloads that an operator asked for; left out, none are. */
+  payloads?: PayloadTap | undefined;
   log: Logger;
   metrics?: LanguageMetrics | undefined;
   tracer?: Tracer | undefined;
@@ -84,7 +88,9 @@ export class LanguageService implements AsyncDisposable {
       refusal = failure;
     }
     const span = beginInferSpan(this.settings.tracer, ask.traceparent, ask.endpoint);
-    const exchange = new LanguageExchange(this.surroundings, ask, armLane, span, reserving);
+    const isTapped = armLane !== undefined && this.settings.payloads?.isOpen(ask.endpoint) === true;
+    const transcript = isTapped ? new LanguageTranscript(ask.body, ask.bytesIn) : undefined;
+    const exchange = new LanguageExchange(this.surroundings, ask, armLane, span, transcript, reserving);
     this.running.add(exchange);
     if (refusal !== undefined)
       exchange.fail(isSluiceError(refusal) ? refusal : sluiceError('SLU_INTERNAL', {}, { cause: refusal }));
@@ -138,8 +144,25 @@ export class LanguageService implements AsyncDisposable {
     this.journal.write({ ask, startedMs, span, armLane, error, rows: 1, bytesOut, queueMs, modelMs, language });
     if (armLane !== undefined)
       this.settings.metrics?.record(operationOf(ask.path), armLane.arm, language, totalMs, error);
+    this.tap(exchange, Date.now() - totalMs);
     this.running.delete(exchange);
     if (this.running.size === 0) this.whenIdle?.();
+  }
+
+  private tap({ ask, version, transcript }: LanguageExchange, atMs: number): void {
+    const { requestId, endpoint, holder } = ask;
+    if (transcript === undefined || holder === undefined) return;
+    const { tenantId, subject } = holder;
+    this.settings.payloads?.take({
+      requestId,
+      atMs,
+      endpoint,
+      version: version ?? '',
+      tenantId,
+      subject,
+      bytes: transcript.bytes,
+      content: () => transcript.content(),
+    });
   }
 }
 

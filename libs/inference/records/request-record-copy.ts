@@ -3,7 +3,7 @@ import type { LanguageUse, RecordBatch, RequestRecord } from './request-record.j
 
 const copyStatement = `COPY request_records (request_id, at, key_id, endpoint, model, version, arm, revision, status,
   error_code, rows, bytes_in, bytes_out, queue_ms, model_ms, total_ms, trace_id, outcome,
-  is_streamed, prompt_tokens, completion_tokens, first_token_ms) FROM STDIN WITH (FORMAT binary)`;
+  is_streamed, prompt_tokens, completion_tokens, first_token_ms, tenant_id, project_id, subject) FROM STDIN WITH (FORMAT binary)`;
 
 /**
  * Writes a batch once: its id and its rows commit together. When the id is there already (the answer to an earlier try
@@ -19,9 +19,9 @@ export async function insertBatch(tx: Tx, batch: RecordBatch): Promise<void> {
 
 const signature = Buffer.from('PGCOPY\n\xff\r\n\0', 'latin1');
 const headerBytes = signature.length + 8;
-const columnCount = 22;
-/** 22 lengths, the fixed columns, and what ids and times take. */
-const fixedBytesPerRow = 2 + columnCount * 4 + 16 + 8 + 16 + 2 + 4 * 4 + 4 * 3 + 1 + 4 * 3;
+const columnCount = 25;
+/** 25 lengths, the fixed columns, and what ids and times take. */
+const fixedBytesPerRow = 2 + columnCount * 4 + 16 + 8 + 16 + 2 + 4 * 4 + 4 * 3 + 1 + 4 * 3 + 3 * 16;
 /** No UTF-16 unit takes more than three bytes in UTF-8. */
 const bytesPerUnit = 3;
 const postgresEpochMs = Date.UTC(2000, 0, 1);
@@ -80,6 +80,9 @@ class RowWriter {
     this.text(record.traceId);
     this.text(record.outcome);
     this.language(record.language);
+    this.uuid(record.tenantId);
+    this.uuid(record.projectId);
+    this.uuid(record.subject);
   }
 
   private language(use: LanguageUse | undefined): void {

@@ -6,6 +6,10 @@ export interface RequestRecord {
   /** Wall time of the arrival, in milliseconds since 1970. */
   atMs: number;
   keyId: string | undefined;
+  tenantId?: string | undefined;
+  projectId?: string | undefined;
+  /** The pseudonym of whom the request is about; the name that the caller gave is kept nowhere. */
+  subject?: string | undefined;
   endpoint: string;
   model: string;
   version: string;

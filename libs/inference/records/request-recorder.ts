@@ -5,6 +5,7 @@ import { randomUUID } from 'node:crypto';
 import { insertBatch, UnwritableRecord } from './request-record-copy.js';
 import type { RecordBatch, RequestRecord } from './request-record.js';
 import type { RecordSpool } from './record-spool.js';
+import { defaultRequestRetentionSeconds, RequestPartitions } from './request-partitions.js';
 import { deleteInPortions } from './retention.js';
 
 export interface RequestRecorderSettings {
@@ -32,19 +33,21 @@ const keptBatchIds = days(30);
 export class RequestRecorder implements AsyncDisposable {
   private buffer: RequestRecord[] = [];
   private writing: Promise<void> | undefined;
+  private readonly partitions: RequestPartitions;
   private readonly timer: NodeJS.Timeout;
   private readonly retentionTimer: NodeJS.Timeout;
-  private forgetting: Promise<void> | undefined;
+  private forgetting = Promise.resolve();
   private isDatabaseAway = false;
   private replayAfterMs = 0;
 
   constructor(private readonly settings: RequestRecorderSettings) {
+    const { database, log, retentionSeconds = defaultRequestRetentionSeconds } = settings;
+    this.partitions = new RequestPartitions({ database, log, retentionSeconds });
     this.timer = setInterval(() => this.writeSoon(), settings.flushEveryMs ?? defaultFlushEveryMs);
-    this.retentionTimer = setInterval(() => {
-      this.forgetting = this.forgetOld();
-    }, retentionEveryMs);
+    this.retentionTimer = setInterval(() => void this.forgetOld(), retentionEveryMs);
     this.timer.unref();
     this.retentionTimer.unref();
+    void this.forgetOld();
   }
 
   get bufferedRecords(): number {
@@ -71,14 +74,14 @@ export class RequestRecorder implements AsyncDisposable {
     await this.forgetting;
   }
 
-  /** Deletes what is older than the retention. */
-  async forgetOld(): Promise<void> {
-    const { retentionSeconds = days(30) } = this.settings;
-    await deleteInPortions(this.settings, {
-      lock: retentionLock,
-      statement: `DELETE FROM request_records WHERE ctid = ANY(ARRAY(
-        SELECT ctid FROM request_records WHERE at < now() - interval '1 second' * ${Math.ceil(retentionSeconds)} LIMIT $1))`,
-    });
+  /** Makes room for the days to come, and drops what is older than the retention. */
+  forgetOld(): Promise<void> {
+    this.forgetting = this.forgetting.then(() => this.keepTables());
+    return this.forgetting;
+  }
+
+  private async keepTables(): Promise<void> {
+    await this.partitions.keep();
     await deleteInPortions(this.settings, {
       lock: retentionLock,
       statement: `DELETE FROM spooled_batches WHERE ctid = ANY(ARRAY(

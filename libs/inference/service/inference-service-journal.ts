@@ -21,7 +21,7 @@ export interface EndedInference<Payload> {
 
 /** The same of any request, whatever service answered it. */
 export interface EndedRequest {
-  ask: Pick<InferAsk<unknown>, 'requestId' | 'endpoint' | 'keyId' | 'bytesIn' | 'traceparent'>;
+  ask: Pick<InferAsk<unknown>, 'requestId' | 'endpoint' | 'keyId' | 'holder' | 'bytesIn' | 'traceparent'>;
   startedMs: number;
   span: Span | undefined;
   armLane: ArmLane | undefined;
@@ -98,6 +98,9 @@ function recordOf(ended: EndedRequest, outcome: Outcome, totalMs: number, atMs: 
     requestId: ask.requestId,
     atMs,
     keyId: ask.keyId,
+    tenantId: ask.holder?.tenantId,
+    projectId: ask.holder?.projectId,
+    subject: ask.holder?.subject,
     endpoint: arm.endpoint,
     model: arm.version.model,
     version: arm.version.version,

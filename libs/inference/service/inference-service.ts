@@ -26,6 +26,8 @@ import type { LiveArm, ServedVersion } from '../routes/route-table.js';
 import { priorityOf, timeoutOf, type SchedulingRules } from '../batching/scheduling-rules.js';
 import type { ServingState } from '../routes/serving-state.js';
 import { heldBytes, stackKey, type Tensor } from '../tensors/tensor.js';
+import type { PayloadTap, RequestHolder } from '../ports/payload-tap.js';
+import { tapTensors } from './tensor-payload.js';
 import type { ServingStatistics } from './version-statistics.js';
 
 /** What the service needs of a request; a protocol's own view of it may hold more. */
@@ -59,6 +61,8 @@ export interface InferAsk<Payload = string> {
   keyId?: string | undefined;
   /** Whose share of the version the request takes; the key stands for it where it is left out. */
   tenant?: string | undefined;
+  /** Whose request it is, for the records. */
+  holder?: RequestHolder | undefined;
   /** The only endpoints that the caller may know of; left out: all. */
   visible?: ReadonlySet<string> | undefined;
   traceparent?: string | undefined;
@@ -84,6 +88,8 @@ export interface InferenceSettings {
   state: ServingState;
   counters: OutcomeCounters;
   recorder: Pick<RequestRecorder, 'record'>;
+  /** Takes the payloads that an operator asked for; left out, none are. */
+  payloads?: PayloadTap | undefined;
   openReplica: OpenReplica;
   log: Logger;
   /** Left out: nothing is traced. Its sampler decides about requests that come without a parent. */
@@ -188,12 +194,14 @@ export class InferenceService implements AsyncDisposable {
     let answer: BatchAnswer | undefined;
     let payload: Payload | undefined;
     let error: SluiceError | undefined;
+    let inputs: readonly Tensor[] | undefined;
     let rows = 0;
     try {
       armLane = this.armLane(ask);
       const { version } = armLane.arm;
       const asked = ask.protocol.read(ask.body, version);
-      rows = asked.inputs[0]?.shape[0] ?? 0;
+      inputs = asked.inputs;
+      rows = inputs[0]?.shape[0] ?? 0;
       const reserving = this.reserve(ask, armLane.lane, rows, asked.timeoutMs);
       if (reserving !== undefined) await reserving;
       answer = await this.submit(ask, armLane.lane, asked, rows, span);
@@ -206,6 +214,8 @@ export class InferenceService implements AsyncDisposable {
     }
     ask.meter?.settle(usedOf(error, answer, rows));
     const outcome = this.journal.close({ ask, startedMs, span, armLane, answer, payload, error, rows });
+    if (inputs !== undefined)
+      tapTensors(this.settings.payloads, ask, armLane!, this.clock.monotonicMs() - startedMs, inputs, answer?.outputs);
     this.inFlight -= 1;
     if (this.inFlight === 0) this.whenIdle?.();
     return outcome;
@@ -255,7 +265,9 @@ export class InferenceService implements AsyncDisposable {
       span,
     };
     this.quarantine.check(version, inputs);
-    return cache?.takes(request.bytes) !== true ? batcher.submit(request) : this.throughCache(cache, batcher, request);
+    // What is about a named subject is stored nowhere from which it could not be erased by name.
+    const isPassedBy = ask.holder?.subject !== undefined || cache?.takes(request.bytes) !== true;
+    return cache === undefined || isPassedBy ? batcher.submit(request) : this.throughCache(cache, batcher, request);
   }
 
   private async throughCache(cache: ResponseCache, batcher: Batcher, request: BatchRequest): Promise<BatchAnswer> {

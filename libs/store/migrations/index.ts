@@ -8,6 +8,8 @@ import { Quarantine1763900000008 } from './0008-quarantine.js';
 import { IdempotencyKeys1763900000013 } from './0013-idempotency-keys.js';
 import { Identity1763900000009 } from './0009-identity.js';
 import { Limits1763900000010 } from './0010-limits.js';
+import { RequestPartitions1763900000014 } from './0014-request-partitions.js';
+import { Privacy1763900000015 } from './0015-privacy.js';
 import { Budgets1763900000011 } from './0011-budgets.js';
 import { AuditChain1763900000012 } from './0012-audit-chain.js';
 
@@ -20,9 +22,11 @@ export const migrations = [
   ArtifactTrust1763900000005,
   EndpointPolicies1763900000006,
   Quarantine1763900000008,
-  IdempotencyKeys1763900000013,
   Identity1763900000009,
   Limits1763900000010,
   Budgets1763900000011,
   AuditChain1763900000012,
+  IdempotencyKeys1763900000013,
+  RequestPartitions1763900000014,
+  Privacy1763900000015,
 ];

@@ -36,9 +36,9 @@ export class S3Place implements CheckpointPlace, Disposable {
     const { PutObjectCommand } = await sdk();
     const { bucket, lockDays } = this.settings;
     const body = JSON.stringify(checkpoint);
-    const digest = createHash('sha256').update(body).digest();
+    const digest = createHash('sha256').update(body).digest('hex');
     const time = checkpoint.at.slice(11).replace(/\D/g, '');
-    const key = `${this.start}${checkpoint.at.slice(0, 10)}/${time}-${checkpoint.count}-${digest.toString('hex').slice(0, 8)}.json`;
+    const key = `${this.start}${checkpoint.at.slice(0, 10)}/${time}-${checkpoint.count}-${digest.slice(0, 8)}.json`;
     const client = await this.connect();
     await client.send(
       new PutObjectCommand({
@@ -46,7 +46,8 @@ export class S3Place implements CheckpointPlace, Disposable {
         Key: key,
         Body: body,
         ContentType: 'application/json',
-        ChecksumSHA256: digest.toString('base64'),
+        // The one digest that every store takes for an object under lock.
+        ContentMD5: createHash('md5').update(body).digest('base64'),
         // A bucket without object lock refuses this, and that is what shall happen.
         ObjectLockMode: 'COMPLIANCE',
         ObjectLockRetainUntilDate: addSeconds(new Date(checkpoint.at), days(lockDays)),
