@@ -13,6 +13,7 @@ import { createLogger } from '#libs/platform';
 import { sluiceError, systemClock } from '#libs/kernel';
 import fastify, { type FastifyInstance } from 'fastify';
 import type { AddressInfo } from 'node:net';
+import type { Admissions } from '../../apps/api/http/admissions.js';
 import { openAiRoutes } from '../../apps/api/openai/openai-routes.js';
 import { defaultStreamSettings, type StreamSettings } from '../../apps/api/openai/event-stream.js';
 import type { LanguageServiceSettings } from '../../libs/inference/language/language-service.js';
@@ -27,6 +28,8 @@ export interface GatewaySettings {
   service?: Partial<LanguageServiceSettings>;
   streams?: Partial<StreamSettings>;
   bodyLimitBytes?: number;
+  /** Left out: everybody is let in. */
+  admissions?: Admissions;
 }
 
 export interface Gateway extends AsyncDisposable {
@@ -83,7 +86,7 @@ export async function startGateway(settings: GatewaySettings): Promise<Gateway> 
   await server.register(openAiRoutes, {
     language: service,
     state: { snapshot: { endpoints, versions: new Map(), replicas: new Map() } },
-    admissions: openAdmissions,
+    admissions: settings.admissions ?? openAdmissions,
     authenticate: (req) => {
       if (req.headers.authorization === undefined) throw sluiceError('SLU_ACCESS_KEY_MISSING');
       if (req.headers.authorization !== `Bearer ${gatewayKey}`) throw sluiceError('SLU_ACCESS_KEY_INVALID');

@@ -1,4 +1,4 @@
-import { openAdmissions } from '../../../test/support/open-admissions.js';
+import { limitedAdmissions, openAdmissions } from '../../../test/support/open-admissions.js';
 import { randomUUID } from 'node:crypto';
 import { createRequire } from 'node:module';
 import { datatypeNames, InferenceService, OutcomeCounters, ServingState, type Tensor } from '#libs/inference';
@@ -15,7 +15,7 @@ import {
 } from '@grpc/grpc-js';
 import { loadSync } from '@grpc/proto-loader';
 import pino from 'pino';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { somePrincipal } from '../../../test/support/principal.js';
 import { freshDatabase, type FreshDatabase } from '../../../test/support/database.js';
 import { ScriptedReplica } from '../../../test/support/scripted-replica.js';
@@ -88,7 +88,7 @@ beforeAll(async () => {
       {
         inference,
         state,
-        admissions: openAdmissions,
+        admissions: { enter: (...asked) => admissions.enter(...asked) },
         gatekeeper: {
           admit: ({ headers }) => {
             if (headers.authorization === undefined) throw sluiceError('SLU_ACCESS_KEY_MISSING');
@@ -111,6 +111,10 @@ beforeAll(async () => {
   stack.defer(() => calls.close());
 });
 afterAll(() => stack.disposeAsync());
+let admissions = openAdmissions;
+afterEach(() => {
+  admissions = openAdmissions;
+});
 
 function clientOf(file: string, path: string[], options: object = {}): Calls {
   const proto = createRequire(import.meta.url).resolve(`#proto/${file}`);
