@@ -39,27 +39,6 @@ it('keeps the socket folder short however deep the state folder lies', () => {
   expect(loadConfig({ SLUICE_HOME: `/${'deep/'.repeat(40)}` }).socketFolder.length).toBeLessThan(60);
 });
 
-describe('limits', () => {
-  it('refuse to be counted by several processes without Redis', () => {
-    expect(() => loadConfig({ SLUICE_API_PROCESSES: '4' })).toThrow(
-      /REDIS_URL: is not set, and SLUICE_API_PROCESSES=4/,
-    );
-    expect(loadConfig({ SLUICE_API_PROCESSES: '4', REDIS_URL: 'redis://a:1,redis://b:2' }).apiProcesses).toBe(4);
-  });
-
-  it('go on without Redis as they are told, and refuse when they are not', () => {
-    const without = (text: string) => loadConfig({ SLUICE_LIMITS_WITHOUT_REDIS: text }).limitsWithoutRedis;
-    expect(loadConfig({}).limitsWithoutRedis).toEqual({ kind: 'refuse' });
-    expect([without('refuse'), without('local:0.25'), without('local:1')]).toEqual([
-      { kind: 'refuse' },
-      { kind: 'local', share: 0.25 },
-      { kind: 'local', share: 1 },
-    ]);
-    for (const text of ['local', 'local:0', 'local:2', 'local:-1', 'open'])
-      expect(() => without(text)).toThrow(/SLUICE_LIMITS_WITHOUT_REDIS/);
-  });
-});
-
 it.each([
   [undefined, '/h/audit-checkpoints'],
   ['/elsewhere', '/elsewhere'],
@@ -98,4 +77,25 @@ it.each([
 ])('does not start with %s=%s', (name, value) => {
   const whole = { SLUICE_OIDC_ISSUER: 'https://login.example.com', SLUICE_OIDC_AUDIENCE: 'sluice' };
   expect(() => loadConfig({ ...whole, [name]: value })).toThrow(name);
+});
+
+describe('limits', () => {
+  it('refuse to be counted by several processes without Redis', () => {
+    expect(() => loadConfig({ SLUICE_API_PROCESSES: '4' })).toThrow(
+      /REDIS_URL: is not set, and SLUICE_API_PROCESSES=4/,
+    );
+    expect(loadConfig({ SLUICE_API_PROCESSES: '4', REDIS_URL: 'redis://a:1,redis://b:2' }).apiProcesses).toBe(4);
+  });
+
+  it('go on without Redis as they are told, and refuse when they are not', () => {
+    const without = (text: string) => loadConfig({ SLUICE_LIMITS_WITHOUT_REDIS: text }).limitsWithoutRedis;
+    expect(loadConfig({}).limitsWithoutRedis).toEqual({ kind: 'refuse' });
+    expect([without('refuse'), without('local:0.25'), without('local:1')]).toEqual([
+      { kind: 'refuse' },
+      { kind: 'local', share: 0.25 },
+      { kind: 'local', share: 1 },
+    ]);
+    for (const text of ['local', 'local:0', 'local:2', 'local:-1', 'open'])
+      expect(() => without(text)).toThrow(/SLUICE_LIMITS_WITHOUT_REDIS/);
+  });
 });

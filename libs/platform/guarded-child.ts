@@ -108,11 +108,12 @@ export class GuardedChild implements AsyncDisposable {
   }
 }
 
+const othersNames = /^(?:SLUICE_|PG|OTEL_EXPORTER_|AWS_)|^(?:DATABASE|REDIS)_URL$/;
+const secretNames = /SECRET|TOKEN|PASSW|CREDENTIAL|API_?KEY|PRIVATE_?KEY/i;
+
 /** Programs of others need no setting of Sluice, and must not see its keys and addresses, nor another PostgreSQL's. */
 export const withoutSecrets = (env: Readonly<Record<string, string | undefined>>): Record<string, string | undefined> =>
-  Object.fromEntries(
-    Object.entries(env).filter(([name]) => !/^(SLUICE_|PG|OTEL_EXPORTER_)|^(DATABASE|REDIS)_URL$/.test(name)),
-  );
+  Object.fromEntries(Object.entries(env).filter(([name]) => !othersNames.test(name) && !secretNames.test(name)));
 
 // The number of the process is passed as an argument of the shell, never spliced into its text.
 const guardScript = `cat >/dev/null 2>&1
@@ -123,6 +124,8 @@ kill -s KILL "$1" 2>/dev/null`;
 
 function startGuard(pid: number, stopSignal: string): ChildProcess {
   const guard = spawn('/bin/sh', ['-c', guardScript, 'sluice-guard', String(pid), stopSignal.replace(/^SIG/, '')], {
+    // Anybody of this user can read what it was started with.
+    env: { PATH: process.env['PATH'] },
     detached: true,
     stdio: ['pipe', 'ignore', 'ignore'],
   });

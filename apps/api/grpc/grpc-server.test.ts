@@ -92,6 +92,7 @@ beforeAll(async () => {
         gatekeeper: {
           admit: ({ headers }) => {
             if (headers.authorization === undefined) throw sluiceError('SLU_ACCESS_KEY_MISSING');
+            if (headers.authorization === 'Bearer bound') return somePrincipal({ endpoints: new Set(['other']) });
             if (headers.authorization !== 'Bearer good') throw sluiceError('SLU_ACCESS_KEY_INVALID');
             return somePrincipal({ id: keyId });
           },
@@ -136,6 +137,9 @@ const ask = (
       error === null ? resolve(answer) : reject(error),
     ),
   );
+const bound = new Metadata();
+bound.set('authorization', 'Bearer bound');
+
 const refused = (work: Promise<unknown>): Promise<ServiceError> =>
   work.then(
     () => expect.unreachable('it was answered'),
@@ -459,6 +463,23 @@ describe('ModelStreamInfer', () => {
     });
     expect(answer['raw_output_contents']).toEqual([floats(5)]);
   });
+});
+
+it('shows whoever may know of other endpoints only nothing of the rest, by no call', async () => {
+  const named = { name: 'plain', version: '' };
+  for (const [method, request] of [
+    ['ModelReady', named],
+    ['ModelMetadata', named],
+    ['ModelConfig', named],
+    ['ModelStatistics', named],
+    ['TraceSetting', { model_name: 'plain' }],
+    ['ModelInfer', { model_name: 'plain', inputs: [x(1)], raw_input_contents: [floats(1, 2)] }],
+  ] as const) {
+    const { code, details } = await refused(ask(method, request, bound));
+    expect([method, code, details]).toEqual([method, status.NOT_FOUND, 'there is no endpoint plain']);
+  }
+  expect((await ask('RepositoryIndex', {}, bound))['models']).toEqual([]);
+  expect((await ask('ModelStatistics', {}, bound))['model_stats']).toEqual([]);
 });
 
 describe('limits', () => {

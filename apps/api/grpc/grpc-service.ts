@@ -29,9 +29,9 @@ export interface GrpcServiceParts {
   state: Pick<ServingState, 'endpoint' | 'snapshot'>;
   loading: Pick<EndpointLoading, 'load' | 'unload'>;
   gatekeeper: Pick<Gatekeeper, 'admit'>;
-  admissions: Pick<Admissions, 'enter'>;
   /** Left out, no request is about a named person. */
   pseudonyms?: Pick<SubjectPseudonyms, 'of'> | undefined;
+  admissions: Pick<Admissions, 'enter'>;
   /** Keeps the accounts of requests; left out: nothing is counted. */
   budgets?: Pick<Budgets, 'meter'> | undefined;
   settings: ServerSettingsView;

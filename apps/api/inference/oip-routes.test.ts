@@ -94,6 +94,7 @@ function options(): OipRoutesOptions {
     admissions: openAdmissions,
     authenticate: (req) => {
       if (req.headers.authorization === undefined) throw sluiceError('SLU_ACCESS_KEY_MISSING');
+      if (req.headers.authorization === 'Bearer bound') return somePrincipal({ endpoints: new Set(['other']) });
       if (req.headers.authorization !== 'Bearer good') throw sluiceError('SLU_ACCESS_KEY_INVALID');
       return somePrincipal({ id: 'k1' });
     },
@@ -477,4 +478,22 @@ it('tells the batcher when a client hangs up before its answer', async () => {
   await left;
   expect(asked[0]!.caller!.isGone).toBe(true);
   release();
+});
+
+it('shows whoever may know of other endpoints only neither this one nor a difference from one that there is not', async () => {
+  const bound = { authorization: 'Bearer bound' };
+  for (const path of ['', '/config', '/stats', '/ready', '/trace/setting', '/versions/1', '/versions/1/ready']) {
+    const [hidden, absent] = await Promise.all(
+      ['scores', 'absent'].map((name) => get(`/v2/models/${name}${path}`, bound)),
+    );
+    expect([path, (await get(`/v2/models/scores${path}`)).statusCode]).not.toEqual([path, 404]);
+    expect([path, hidden!.statusCode]).toEqual([path, 404]);
+    expect(hidden!.body.replaceAll('scores', 'absent')).toBe(absent!.body);
+    const rest = { date: '', 'content-length': '', 'sluice-request-id': '' };
+    expect({ ...hidden!.headers, ...rest }).toEqual({ ...absent!.headers, ...rest });
+  }
+  const index = await server.inject({ method: 'POST', url: '/v2/repository/index', headers: bound });
+  expect([index.json(), (await get('/v2/models/stats', bound)).json()]).toEqual([[], { model_stats: [] }]);
+  await post(good, bound);
+  expect(asked.at(-1)?.visible).toEqual(new Set(['other']));
 });

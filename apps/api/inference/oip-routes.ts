@@ -34,9 +34,9 @@ export interface OipRoutesOptions {
   budgets?: Pick<Budgets, 'meter'> | undefined;
   /** Who calls, and may they? Throws when not. */
   authenticate(req: FastifyRequest, action: OipAction): Principal | Promise<Principal>;
-  admissions: Pick<Admissions, 'enter'>;
   /** Left out, no request is about a named person. */
   pseudonyms?: Pick<SubjectPseudonyms, 'of'> | undefined;
+  admissions: Pick<Admissions, 'enter'>;
   isReady(): boolean;
   /** New inference is refused. */
   isDraining(): boolean;

@@ -4,8 +4,8 @@ import type { LanguageEnd, LanguageExchange, LanguageService } from '#libs/infer
 import { sluiceError } from '#libs/kernel';
 import type { FastifyInstance, FastifyReply, FastifyRequest, onRequestHookHandler } from 'fastify';
 import { randomUUID } from 'node:crypto';
-import { holderOf, subjectHeader } from '../http/request-holder.js';
 import { sayLimits, whenEntered, type Admissions } from '../http/admissions.js';
+import { holderOf, subjectHeader } from '../http/request-holder.js';
 import { whenAdmitted } from '../http/gatekeeper.js';
 import { hasKeyInQuery } from '../http/key-in-query.js';
 import { BodyReader } from '../inference/oip-body.js';

@@ -1,8 +1,8 @@
 import type { RequestMeter } from '#libs/access';
 import { sluiceError, type SluiceError } from '#libs/kernel';
 import type { CallerPresence } from '../batching/batcher-caller.js';
-import type { TokenUsage } from './language-answer.js';
 import type { RequestHolder } from '../ports/payload-tap.js';
+import type { TokenUsage } from './language-answer.js';
 import type { LanguagePath } from '../ports/language-replica.js';
 
 /** One request to a language model, checked by its protocol. */

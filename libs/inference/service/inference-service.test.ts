@@ -172,6 +172,22 @@ it('counts a failure of the model against its arm, and records but does not coun
   ]);
 });
 
+it('answers for an endpoint that the caller may not know of as for one that there is not, also when a version is named', async () => {
+  await using db = await freshDatabase();
+  await using served = await serve(db);
+  const visible = new Set(['other']);
+  expect((await served.ask([1], { visible: new Set(['tone']) })).error).toBeUndefined();
+  for (const version of [undefined, '1', '99']) {
+    const [hidden, absent] = await Promise.all([
+      served.ask([1], { version, visible }),
+      served.ask([1], { version, visible: new Set(['absent']), endpoint: 'absent' }),
+    ]);
+    expect(hidden.error).toMatchObject({ code: 'SLU_ENDPOINT_UNKNOWN', message: 'there is no endpoint tone' });
+    expect({ ...hidden, error: 0, traceparent: 0 }).toEqual({ ...absent, error: 0, traceparent: 0 });
+    expect(absent.error).toMatchObject({ code: 'SLU_ENDPOINT_UNKNOWN', message: 'there is no endpoint absent' });
+  }
+});
+
 it('tells of our own failure without its inside', async () => {
   await using db = await freshDatabase();
   await using served = await serve(db);
