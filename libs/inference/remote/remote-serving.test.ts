@@ -294,7 +294,7 @@ it('reaches no host that the operator did not allow', async () => {
   await rows.desire('far', '1', 1);
   await vi.waitFor(async () =>
     expect(await replicas()).toMatchObject([
-      { state: 'starting', reason: expect.stringContaining('is not among those of SLUICE_REMOTE_HOSTS') as string },
+      { state: 'starting', reason: expect.stringContaining('is not among the hosts of SLUICE_REMOTE_HOSTS') as string },
     ]),
   );
 });

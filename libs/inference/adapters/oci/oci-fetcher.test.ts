@@ -403,7 +403,7 @@ describe('what may be fetched', () => {
   it('is nothing without TLS beyond this machine, and nothing on a metadata address', async () => {
     expect(await fetched('oci://169.254.169.254/team/model')).toContain('SLU_ARTIFACT_SOURCE_CLOSED');
     expect(await fetched('oci://169.254.169.254/team/model', { plainHttp: ['169.254.169.254'] })).toContain(
-      'link-local',
+      'metadata address',
     );
   });
 
