@@ -23,6 +23,7 @@ it('lets an operator do everything but write down who there is, decide what vers
     'privacy.export',
     'privacy.erase',
     'privacy.access-report',
+    'limit.write',
     'tenant.write',
     'project.write',
     'person.write',
