@@ -57,7 +57,6 @@ export interface ManagementParts {
   directory: Directory;
   auditing: Auditing;
   spending: Spending;
-  reference: Reference;
   privacy: PrivacyParts;
 }
 
@@ -92,7 +91,7 @@ export interface ManagementParts {
 class AppModule {}
 
 /** The management API. What it stands on is made before and handed in, so that a test can hand in something else. */
-export function appModule(parts: ManagementParts): DynamicModule {
+export function appModule(parts: ManagementParts, reference: Reference): DynamicModule {
   return {
     module: AppModule,
     imports: [ThrottlerModule.forRoot(throttlerOptions(parts.limiting))],
@@ -114,7 +113,7 @@ export function appModule(parts: ManagementParts): DynamicModule {
       { provide: ApiKeys, useValue: parts.apiKeys },
       { provide: Auditing, useValue: parts.auditing },
       { provide: Spending, useValue: parts.spending },
-      { provide: Reference, useValue: parts.reference },
+      { provide: Reference, useValue: reference },
       ...privacyProviders(parts.privacy),
     ],
   };

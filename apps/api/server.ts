@@ -32,7 +32,7 @@ import { openAiPaths, openAiSchemas } from './openai/openai-openapi.js';
 import { openAiRoutes, type OpenAiRoutesOptions } from './openai/openai-routes.js';
 import { openApiDocument } from './reference/openapi.js';
 
-export interface ServerParts extends Omit<ManagementParts, 'reference'> {
+export interface ServerParts extends ManagementParts {
   identities: Authenticator;
   addresses?: ClientAddresses | undefined;
   refusals: Pick<RefusalLog, 'note'>;
@@ -126,7 +126,7 @@ export async function createServer(parts: ServerParts, settings: ServerSettings)
       { paths: generatePaths, schemas: generateSchemas },
     ]),
   );
-  const module = appModule({ ...parts, reference: { openApi, metrics: parts.prometheusText } });
+  const module = appModule(parts, { openApi, metrics: parts.prometheusText });
   const app = await NestFactory.create<NestFastifyApplication>(module, adapter, {
     bodyParser: false,
     abortOnError: false,

@@ -78,6 +78,7 @@ describe('a worker process', () => {
         TEMPORAL_ADDRESS: `127.0.0.1:${port}`,
         SLUICE_LOG_LEVEL: 'error',
         SLUICE_HOME: folder,
+        SLUICE_MASTER_KEY: '07'.repeat(32),
       },
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     });

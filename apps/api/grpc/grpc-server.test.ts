@@ -462,15 +462,10 @@ describe('ModelStreamInfer', () => {
 });
 
 it('shows whoever may know of other endpoints only nothing of the rest, by no call', async () => {
-  const named = { name: 'plain', version: '' };
-  for (const [method, request] of [
-    ['ModelReady', named],
-    ['ModelMetadata', named],
-    ['ModelConfig', named],
-    ['ModelStatistics', named],
-    ['TraceSetting', { model_name: 'plain' }],
-    ['ModelInfer', { model_name: 'plain', inputs: [x(1)], raw_input_contents: [floats(1, 2)] }],
-  ] as const) {
+  const named = { name: 'plain', version: '', model_name: 'plain' };
+  const asked = { model_name: 'plain', inputs: [x(1)], raw_input_contents: [floats(1, 2)] };
+  const reads = ['ModelReady', 'ModelMetadata', 'ModelConfig', 'ModelStatistics'].map((each) => [each, named] as const);
+  for (const [method, request] of [...reads, ['ModelInfer', asked], ['TraceSetting', named]] as const) {
     const { code, details } = await refused(ask(method, request, bound));
     expect([method, code, details]).toEqual([method, status.NOT_FOUND, 'there is no endpoint plain']);
   }

@@ -87,7 +87,7 @@ export class LanguageService implements AsyncDisposable {
     } catch (failure) {
       refusal = failure;
     }
-    const span = beginInferSpan(this.settings.tracer, ask.traceparent, ask.endpoint);
+    const span = beginInferSpan(this.settings.tracer, ask.traceparent);
     const isTapped = armLane !== undefined && this.settings.payloads?.isOpen(ask.endpoint) === true;
     const transcript = isTapped ? new LanguageTranscript(ask.body, ask.bytesIn) : undefined;
     const exchange = new LanguageExchange(this.surroundings, ask, armLane, span, transcript, reserving);

@@ -69,7 +69,14 @@ export class InferenceJournal {
     if (span === undefined) return;
     const { requestId } = ask;
     const status = statusOf(error);
-    endInferSpan(span, { requestId, status, arm: arm?.name, version: arm?.version.key, errorCode: error?.code });
+    endInferSpan(span, {
+      requestId,
+      endpoint: ask.endpoint,
+      status,
+      arm: arm?.name,
+      version: arm?.version.key,
+      errorCode: error?.code,
+    });
   }
 
   // One line per second and code is enough: the records tell of each request. A model's own words may quote its input,

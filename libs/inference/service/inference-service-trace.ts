@@ -4,24 +4,17 @@ import { contextOfTraceparent, isSampled, traceparentOf } from '#libs/platform';
 const wellFormed = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}/;
 
 /** Starts the span of a request where it is traced; undefined otherwise, and then nothing was spent on it. */
-export function beginInferSpan(
-  tracer: Tracer | undefined,
-  traceparent: string | undefined,
-  endpoint: string,
-): Span | undefined {
+export function beginInferSpan(tracer: Tracer | undefined, traceparent: string | undefined): Span | undefined {
   if (tracer === undefined) return undefined;
   if (traceparent !== undefined && wellFormed.test(traceparent) && !isSampled(traceparent)) return undefined;
   const parent = contextOfTraceparent(traceparent, ROOT_CONTEXT);
-  const span = tracer.startSpan(
-    'infer',
-    { kind: SpanKind.SERVER, attributes: { 'sluice.endpoint': endpoint } },
-    parent,
-  );
+  const span = tracer.startSpan('infer', { kind: SpanKind.SERVER }, parent);
   return span.isRecording() ? span : undefined;
 }
 
 export interface InferSpanEnd {
   requestId: string;
+  endpoint: string;
   status: number;
   arm: string | undefined;
   version: string | undefined;
@@ -30,6 +23,8 @@ export interface InferSpanEnd {
 
 export function endInferSpan(span: Span, end: InferSpanEnd): void {
   span.setAttribute('sluice.request_id', end.requestId);
+  // What is no endpoint is whatever the caller wrote: a key in the wrong place, for one.
+  if (end.errorCode !== 'SLU_ENDPOINT_UNKNOWN') span.setAttribute('sluice.endpoint', end.endpoint);
   if (end.arm !== undefined) span.setAttribute('sluice.arm', end.arm);
   if (end.version !== undefined) span.setAttribute('sluice.model_version', end.version);
   if (end.errorCode !== undefined) span.setAttribute('error.type', end.errorCode);

@@ -188,7 +188,7 @@ export class InferenceService implements AsyncDisposable {
   /** Never rejects: an error is an outcome, counted and recorded like any other. */
   async infer<Payload>(ask: InferAsk<Payload>): Promise<InferOutcome<Payload>> {
     const startedMs = this.clock.monotonicMs();
-    const span = beginInferSpan(this.settings.tracer, ask.traceparent, ask.endpoint);
+    const span = beginInferSpan(this.settings.tracer, ask.traceparent);
     this.inFlight += 1;
     let armLane: ArmLane | undefined;
     let answer: BatchAnswer | undefined;
