@@ -1,5 +1,7 @@
-// `npm run bench [-- infer|memory|soak|gateway|peers|audit] [--short] [--rounds=N] [--seconds=N]
+// `npm run bench [-- infer|memory|limits|soak|gateway|peers|audit] [--short] [--rounds=N] [--seconds=N]
 // [--requests=N] [--minutes=N] [--only=name,...]`: what Sluice reaches beside baselines and peers of the same minute.
+import { spawnSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
 import { SluiceInstance } from '../support/sluice-instance.ts';
 import { benchAudit } from './bench-audit.ts';
 import { benchGateway } from './bench-gateway.ts';
@@ -10,6 +12,7 @@ import { benchPeers } from './bench-peers.ts';
 import { benchSoak } from './bench-soak.ts';
 import { offerModel } from './bench-models.ts';
 import { readBenchOptions } from './bench-options.ts';
+import { say } from './bench-report.ts';
 import { ensureLoadClient } from './load-client.ts';
 
 const options = readBenchOptions(process.argv.slice(2));
@@ -18,6 +21,15 @@ const isWanted = (part: string): boolean => options.part === part || options.par
 // A PostgreSQL of its own is all that it needs, and nothing else shall run beside it.
 if (isWanted('audit')) await benchAudit(options);
 if (options.part === 'audit') process.exit(0);
+
+if (isWanted('limits')) {
+  say('limits: one admission and its release');
+  spawnSync(process.execPath, [fileURLToPath(new URL('limits.mjs', import.meta.url)), String(options.rounds)], {
+    stdio: 'inherit',
+  });
+  // Nothing else has to run for it.
+  if (options.part === 'limits') process.exit();
+}
 
 await ensureLoadClient();
 await using sluice = await SluiceInstance.start();

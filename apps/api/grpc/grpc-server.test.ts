@@ -1,4 +1,4 @@
-import { limitedAdmissions, openAdmissions } from '../../../test/support/open-admissions.js';
+import { openAdmissions } from '../../../test/support/open-admissions.js';
 import { randomUUID } from 'node:crypto';
 import { createRequire } from 'node:module';
 import { datatypeNames, InferenceService, OutcomeCounters, ServingState, type Tensor } from '#libs/inference';
@@ -15,7 +15,7 @@ import {
 } from '@grpc/grpc-js';
 import { loadSync } from '@grpc/proto-loader';
 import pino from 'pino';
-import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { somePrincipal } from '../../../test/support/principal.js';
 import { freshDatabase, type FreshDatabase } from '../../../test/support/database.js';
 import { ScriptedReplica } from '../../../test/support/scripted-replica.js';
@@ -88,7 +88,7 @@ beforeAll(async () => {
       {
         inference,
         state,
-        admissions: { enter: (...asked) => admissions.enter(...asked) },
+        admissions: openAdmissions,
         gatekeeper: {
           admit: ({ headers }) => {
             if (headers.authorization === undefined) throw sluiceError('SLU_ACCESS_KEY_MISSING');
@@ -111,10 +111,6 @@ beforeAll(async () => {
   stack.defer(() => calls.close());
 });
 afterAll(() => stack.disposeAsync());
-let admissions = openAdmissions;
-afterEach(() => {
-  admissions = openAdmissions;
-});
 
 function clientOf(file: string, path: string[], options: object = {}): Calls {
   const proto = createRequire(import.meta.url).resolve(`#proto/${file}`);
@@ -475,57 +471,4 @@ it('shows whoever may know of other endpoints only nothing of the rest, by no ca
   }
   expect((await ask('RepositoryIndex', {}, bound))['models']).toEqual([]);
   expect((await ask('ModelStatistics', {}, bound))['model_stats']).toEqual([]);
-});
-
-describe('limits', () => {
-  const infer = { model_name: 'plain', inputs: [x(1)], raw_input_contents: [floats(1, 2)] };
-
-  it('refuse a call by a status that says which limit it is and when it frees', async () => {
-    admissions = limitedAdmissions({ requestsPerSecond: { perSecond: 0.1, burst: 1 } });
-    await ask('ModelInfer', infer);
-    const { code, details, metadata } = await refused(ask('ModelInfer', infer));
-    expect(code).toBe(status.RESOURCE_EXHAUSTED);
-    expect(details).toMatch(/requests-per-second of this key \(0.1, at once 1\) is used up; it frees in \d+ s$/);
-    expect(metadata.get('sluice-limit')).toEqual(['requests-per-second']);
-    expect(metadata.get('sluice-limit-scope')).toEqual(['key']);
-    expect(Number(metadata.get('retry-after')[0])).toBeGreaterThan(0);
-    expect(Number(metadata.get('grpc-retry-pushback-ms')[0])).toBeGreaterThan(0);
-  });
-
-  it('count each request of a stream, and answer the refused ones in it', async () => {
-    admissions = limitedAdmissions({ requestsPerDay: 2, concurrentStreams: 1 });
-    const stream = calls['ModelStreamInfer'](good) as ClientDuplexStream<object, Answer>;
-    const answers: Answer[] = [];
-    stream.on('data', (answer: Answer) => answers.push(answer));
-    for (let index = 0; index < 3; index += 1) stream.write(infer);
-    await vi.waitFor(() => expect(answers).toHaveLength(3));
-    expect(answers.map((answer) => answer['error_message'])).toEqual([
-      '',
-      '',
-      expect.stringContaining('requests-per-day'),
-    ]);
-    stream.end();
-  });
-
-  it('hold the place of a stream until its client has hung up', async () => {
-    admissions = limitedAdmissions({ concurrentStreams: 1 });
-    const open = () => calls['ModelStreamInfer'](good) as ClientDuplexStream<object, Answer>;
-    const ended = (stream: ClientDuplexStream<object, Answer>): Promise<number> =>
-      new Promise((resolve) => {
-        stream.once('error', (error: ServiceError) => resolve(error.code)).once('data', () => resolve(status.OK));
-        stream.write(infer);
-      });
-    const first = open();
-    expect(await ended(first)).toBe(status.OK);
-    expect(await ended(open())).toBe(status.RESOURCE_EXHAUSTED);
-    first.on('error', () => undefined);
-    first.cancel();
-    await vi.waitFor(async () => {
-      const next = open();
-      const code = await ended(next);
-      next.on('error', () => undefined);
-      next.cancel();
-      expect(code).toBe(status.OK);
-    });
-  });
 });
