@@ -1,3 +1,4 @@
+import { timeOrderedId } from '#libs/platform';
 import type { ClientAddresses, IdempotencyLedger } from '#libs/access';
 import { hours, secondsToMs } from '#libs/kernel';
 import type { Logger, TlsCertificate } from '#libs/platform';
@@ -18,7 +19,6 @@ import { gateRequests } from './http/request-gate.js';
 import { logRequests, nestLog } from './http/request-log.js';
 import { ProtocolPaths } from './http/protocol-paths.js';
 import { RouteBook } from './http/route-book.js';
-import { newRequestId } from './http/request-id.js';
 import { schemaPipe } from './http/schema-pipe.js';
 import { keepAliveSeconds, tendTransport, transportOptions } from './http/transport.js';
 import { refuseUnreadable } from './http/unreadable.js';
@@ -148,7 +148,7 @@ function httpAdapter(log: Logger, { bodyLimitBytes, tls }: ServerSettings): Fast
     childLoggerFactory: (logger: FastifyBaseLogger) => logger,
     // Ids of our own making only: one that a caller chose could be anybody's.
     requestIdHeader: false,
-    genReqId: newRequestId,
+    genReqId: () => timeOrderedId(new Date()),
     bodyLimit: bodyLimitBytes,
     requestTimeout: secondsToMs(requestTimeoutSeconds),
     keepAliveTimeout: secondsToMs(keepAliveSeconds),

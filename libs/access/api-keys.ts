@@ -182,8 +182,7 @@ async function note(
   { actor, requestId }: ChangedBy,
   detail: Record<string, string | number | null>,
 ): Promise<void> {
-  const request = requestId === undefined ? {} : { requestId };
-  await appendAudit(tx, { actor, action, resource: `key:${id}`, outcome: 'done', ...request, detail });
+  await appendAudit(tx, { actor, action, resource: `key:${id}`, outcome: 'done', requestId, detail });
 }
 
 type WithoutNulls<T> = { [Member in keyof T]?: Exclude<T[Member], null> };

@@ -1,4 +1,5 @@
-import { BlockList, isIP } from 'node:net';
+import { isListed, listOf } from '#libs/platform';
+import { isIP, type BlockList } from 'node:net';
 
 /** Where a request came from: what its socket says, and what proxies on the way wrote down. */
 export interface RequestOrigin {
@@ -6,21 +7,17 @@ export interface RequestOrigin {
   readonly forwardedFor?: string | undefined;
 }
 
-export const familyOf = (address: string): 'ipv4' | 'ipv6' => (isIP(address) === 6 ? 'ipv6' : 'ipv4');
-
 /** @param networks as PostgreSQL writes a `cidr`: `10.0.0.0/8`, `::1/128` */
-export function networkList(networks: readonly string[]): BlockList {
-  const list = new BlockList();
-  for (const network of networks) {
-    const [address = '', length = ''] = network.split('/');
-    list.addSubnet(address, Number(length), familyOf(address));
-  }
-  return list;
-}
+export const networkList = (networks: readonly string[]): BlockList =>
+  listOf(
+    networks.map((network) => {
+      const [address = '', length = ''] = network.split('/');
+      return [address, Number(length)] as const;
+    }),
+  );
 
-export function includesAddress(list: BlockList, address: string | undefined): boolean {
-  return address !== undefined && isIP(address) !== 0 && list.check(address, familyOf(address));
-}
+export const includesAddress = (list: BlockList, address: string | undefined): boolean =>
+  address !== undefined && isListed(list, address);
 
 /**
  * Finds the address that counts. `X-Forwarded-For` is anybody's to write: each of its entries counts only when the one who

@@ -29,6 +29,6 @@ export type { RequestMeter, Used, WorstCase } from './budgets/request-meter.js';
 export { usageGroups, type UsageGroup, type UsageSum } from './budgets/usage-days.js';
 export { Usage } from './budgets/usage.js';
 export { type Action, permits, permitTable, requirePermit, scopeOf } from './permit-table.js';
-export { requireReach } from './reach.js';
+export { requireReach, tenantWithin } from './reach.js';
 export * from './limits/index.js';
 export { actorOf, defaultProjectId, defaultTenantId, isRole, roles, type Principal, type Role } from './principal.js';

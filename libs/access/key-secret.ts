@@ -1,4 +1,5 @@
-import { createHmac, hkdfSync, randomBytes } from 'node:crypto';
+import { derivedSecret } from '#libs/platform';
+import { createHmac, randomBytes } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 
 /**
@@ -12,7 +13,6 @@ const digits = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
 const secretBytes = 32;
 const secretLength = 43;
 const checksumLength = 6;
-const pepperBytes = 32;
 /** `slu_` and six characters: enough for a person to tell keys apart, of no use for guessing one. */
 const prefixLength = 10;
 
@@ -45,7 +45,7 @@ export class Pepper {
   private readonly secret: Buffer;
 
   constructor(masterKey: Buffer) {
-    this.secret = Buffer.from(hkdfSync('sha256', masterKey, Buffer.alloc(0), 'sluice api key pepper', pepperBytes));
+    this.secret = derivedSecret(masterKey, 'sluice api key pepper');
   }
 
   digestOf(key: string): Buffer {

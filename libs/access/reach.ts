@@ -75,3 +75,8 @@ export function whereWithin(reach: Reach | undefined, columns: OwnershipColumns,
   const own = [equal(columns.keyId, reach.keyId), equal(columns.personId, reach.personId)].join(' OR ');
   return `(${inTenant} AND (${own}))`;
 }
+
+/** @returns the only tenant that the permit reaches; undefined when it reaches all */
+export function tenantWithin(principal: Principal, action: Action): string | undefined {
+  return scopeOf(principal, action) === 'all' ? undefined : principal.tenantId;
+}

@@ -1,7 +1,7 @@
-import { createCipheriv, createDecipheriv, createHash, hkdfSync, randomBytes } from 'node:crypto';
+import { derivedSecret } from '#libs/platform';
+import { createCipheriv, createDecipheriv, createHash, randomBytes } from 'node:crypto';
 
 const algorithm = 'aes-256-gcm';
-const keyBytes = 32;
 /** NIST SP 800-38D: 96 random bits, and far fewer than 2^32 seals under one key. */
 const nonceBytes = 12;
 const tagBytes = 16;
@@ -57,7 +57,7 @@ export class SecretSeal {
 }
 
 function sealKey(masterKey: Buffer): SealKey {
-  const secret = Buffer.from(hkdfSync('sha256', masterKey, Buffer.alloc(0), 'sluice secret seal', keyBytes));
+  const secret = derivedSecret(masterKey, 'sluice secret seal');
   // Of the derived key, so that the id says nothing about anything else that hangs on the master key.
   const id = createHash('sha256').update('sluice secret seal id').update(secret).digest('hex').slice(0, keyIdLength);
   return { id, secret };

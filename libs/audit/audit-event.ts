@@ -1,5 +1,5 @@
+import { timeOrderedId } from '#libs/platform';
 import canonicalize from 'canonicalize';
-import { randomUUID } from 'node:crypto';
 
 /** Proof that something happened. Never payload values: ids, names and counts only. */
 export interface AuditEvent {
@@ -90,10 +90,4 @@ function wellFormed(detail: NonNullable<AuditEvent['detail']>): Readonly<Record<
 function isPlain(value: unknown): boolean {
   if (typeof value === 'string') return value.isWellFormed();
   return typeof value === 'number' ? Number.isFinite(value) : typeof value === 'boolean' || value === null;
-}
-
-/** UUID version 7 (RFC 9562): in order of time, so that the index grows at one end. */
-function timeOrderedId(now: Date): string {
-  const time = now.getTime().toString(16).padStart(12, '0');
-  return `${time.slice(0, 8)}-${time.slice(8)}-7${randomUUID().slice(15)}`;
 }

@@ -1,20 +1,16 @@
+import { derivedSecret, derivedSigningKey } from '#libs/platform';
 import {
   createHash,
   createHmac,
-  createPrivateKey,
   createPublicKey,
   createSecretKey,
-  hkdfSync,
   sign,
   timingSafeEqual,
   verify,
   type KeyObject,
 } from 'node:crypto';
 
-const keyBytes = 32;
 const keyIdLength = 16;
-/** RFC 8410: what stands before the 32 bytes of an Ed25519 private key in PKCS #8. */
-const pkcs8Start = Buffer.from('302e020100300506032b657004220420', 'hex');
 
 interface KeySet {
   id: string;
@@ -95,16 +91,13 @@ export function keyIdOf(publicKeyPem: string): string {
 }
 
 function keySet(masterKey: Buffer): KeySet {
-  const derive = (purpose: string): Buffer =>
-    Buffer.from(hkdfSync('sha256', masterKey, Buffer.alloc(0), purpose, keyBytes));
-  const seed = derive('sluice audit signature');
-  const signing = createPrivateKey({ key: Buffer.concat([pkcs8Start, seed]), format: 'der', type: 'pkcs8' });
+  const signing = derivedSigningKey(masterKey, 'sluice audit signature');
   const publicKey = createPublicKey(signing);
   return {
     id: digestOf(publicKey),
     // As key objects: a bare buffer would be made into one for every row, at five times the cost of the code itself.
-    chain: createSecretKey(derive('sluice audit chain')),
-    seal: createSecretKey(derive('sluice audit seal')),
+    chain: createSecretKey(derivedSecret(masterKey, 'sluice audit chain')),
+    seal: createSecretKey(derivedSecret(masterKey, 'sluice audit seal')),
     signing,
     publicKey: publicKey.export({ format: 'pem', type: 'spki' }).toString(),
   };

@@ -1,6 +1,6 @@
 import { hours, secondsToMs, systemClock, type Clock } from '#libs/kernel';
 import type { Logger } from '#libs/platform';
-import type { Database, Tx } from '#libs/store';
+import { tryLock, type Database, type Tx } from '#libs/store';
 import { appendAudit } from './audit-trail.js';
 import type { AuditKeys } from './audit-keys.js';
 import { chainStart } from './chain-link.js';
@@ -62,10 +62,7 @@ export class AuditPurge implements AsyncDisposable {
   private async purgeRun(): Promise<number> {
     const { database, keys, clock = systemClock, log } = this.settings;
     return database.run(async (tx) => {
-      const [lock] = (await tx.query('SELECT pg_try_advisory_xact_lock($1) AS held', [purgeLock])) as {
-        held: boolean;
-      }[];
-      const run = lock?.held === true ? await this.firstRun(tx) : undefined;
+      const run = (await tryLock(tx, purgeLock)) ? await this.firstRun(tx) : undefined;
       if (run === undefined) return 0;
       const [firstPosition, lastPosition] = [Number(run.first), Number(run.last)];
       const stone = signedTombstone(keys, {

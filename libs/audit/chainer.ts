@@ -1,5 +1,5 @@
 import type { Logger } from '#libs/platform';
-import type { Database, Tx } from '#libs/store';
+import { tryLock, type Database, type Tx } from '#libs/store';
 import { canonicalEvent, eventColumns, type StoredEvent } from './audit-event.js';
 import type { AuditKeys } from './audit-keys.js';
 import { chainStart, hashOf, linkText, type ChainHead, type ChainLink } from './chain-link.js';
@@ -115,10 +115,7 @@ export class Chainer implements AsyncDisposable {
   private async linkBatch(): Promise<boolean> {
     const limit = this.settings.rowsPerBatch ?? defaultRowsPerBatch;
     const linked = await this.settings.database.run(async (tx) => {
-      const [lock] = (await tx.query('SELECT pg_try_advisory_xact_lock($1) AS held', [chainLock])) as {
-        held: boolean;
-      }[];
-      if (lock?.held !== true) return undefined;
+      if (!(await tryLock(tx, chainLock))) return undefined;
       const mark = this.mark ?? (await storedWatermark(tx));
       const { head, remembered } = await headAnd(tx, this.seen.position);
       this.watchHead(head, remembered);

@@ -126,7 +126,7 @@ function auditOf(row: RolloutEntity, progress: ProgressRecord): AuditEvent {
     action: command === undefined ? `rollout.${progress.kind}` : `rollout.${command}`,
     resource: `rollout:${row.id}`,
     outcome: 'done',
-    ...(progress.requestId === undefined ? {} : { requestId: progress.requestId }),
+    requestId: progress.requestId,
     detail: {
       endpoint: row.endpoint,
       phase: progress.row.phase,

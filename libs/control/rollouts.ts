@@ -64,7 +64,7 @@ export class Rollouts {
       await this.parts.workflows.command(id, command, {
         actor: by.actor,
         ...(by.reason === undefined ? {} : { reason: by.reason }),
-        ...(by.requestId === undefined ? {} : { requestId: by.requestId }),
+        requestId: by.requestId,
       });
     } catch (failure) {
       if (!isSluiceError(failure) || failure.code !== 'SLU_ROLLOUT_UNKNOWN') throw failure;
@@ -154,7 +154,7 @@ export class Rollouts {
       action: 'rollout.start',
       resource: `rollout:${rolloutId}`,
       outcome: 'done',
-      ...(requestId === undefined ? {} : { requestId }),
+      requestId,
       detail: { endpoint: spec.endpoint, model: spec.model, ...detail },
     });
   }

@@ -1,4 +1,5 @@
 export { isOwnMachine, loadConfig, required, type SluiceConfig } from './config.js';
+export { derivedSecret, derivedSigningKey } from './derived-key.js';
 export { grantedProcessors } from './processor-quota.js';
 export { EmbeddedPostgres, type EmbeddedPostgresSettings } from './embedded-postgres.js';
 export { freePort, isPortFree } from './free-port.js';
@@ -14,9 +15,10 @@ export {
   type GuardedAsk,
 } from './outbound/guarded-fetch.js';
 export { HostList } from './outbound/host-list.js';
-export { kindOfAddress, type AddressKind } from './outbound/address-kind.js';
+export { isListed, kindOfAddress, listOf, type AddressKind } from './outbound/address-kind.js';
 export { artifactGuard, remoteGuard, webhookGuard } from './outbound/outbound-guards.js';
 export { OutboundGuard, type OutboundGuardSettings } from './outbound/outbound-guard.js';
+export { timeOrderedId } from './time-ordered-id.js';
 export { openPrivateFolder } from './private-folder.js';
 export { serviceLog } from './service-log.js';
 export { replaceFile, StartRefused, StateFolder, type StateRecord } from './state-folder.js';

@@ -1,3 +1,4 @@
+export { tryLock } from './advisory-lock.js';
 export { ChangeFeed, type Change, type ChangeFeedListener } from './change-feed.js';
 export { commitCondition } from './commit-condition.js';
 export { copyIn } from './copy-in.js';

@@ -85,7 +85,6 @@ export const newHoldSchema = z
   });
 export type NewHoldBody = z.infer<typeof newHoldSchema>;
 
-export const holdIdSchema = z.uuid();
 export const holdSchema = z.object({
   id: z.uuid(),
   reason: z.string(),

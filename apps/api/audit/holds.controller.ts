@@ -1,9 +1,9 @@
 import { appendAudit, Auditing, type LegalHold } from '#libs/audit';
-import { sluiceError } from '#libs/kernel';
 import { Body, Controller, Delete, Get, Inject, Param, Post } from '@nestjs/common';
+import { requireUuid } from '../http/known-id.js';
 import { ByCaller, type Caller } from '../http/caller.js';
 import { Operation } from '../http/operation.js';
-import { holdIdSchema, holdListSchema, holdSchema, newHoldSchema, type NewHoldBody } from './audit-schema.js';
+import { holdListSchema, holdSchema, newHoldSchema, type NewHoldBody } from './audit-schema.js';
 
 const tag = 'audit';
 
@@ -52,7 +52,7 @@ export class HoldsController {
     refusals: ['SLU_AUDIT_HOLD_UNKNOWN'],
   })
   release(@Param('id') id: string, @ByCaller() { actor, requestId }: Caller): Promise<LegalHold> {
-    if (!holdIdSchema.safeParse(id).success) throw sluiceError('SLU_AUDIT_HOLD_UNKNOWN', { id: id.slice(0, 40) });
+    requireUuid(id, 'SLU_AUDIT_HOLD_UNKNOWN');
     return this.auditing.holds.release(id, actor, requestId);
   }
 }

@@ -1,7 +1,6 @@
-import { actorOf, scopeOf, type BudgetActor, type BudgetView, type Principal } from '#libs/access';
-import { sluiceError } from '#libs/kernel';
+import { actorOf, tenantWithin, type BudgetActor, type BudgetView, type Principal } from '#libs/access';
 import { Body, Controller, Delete, Get, Inject, Param, Patch, Post } from '@nestjs/common';
-import { z } from 'zod';
+import { requireUuid } from '../http/known-id.js';
 import { ByCaller, ByPrincipal, type Caller } from '../http/caller.js';
 import { Operation } from '../http/operation.js';
 import {
@@ -48,7 +47,7 @@ export class BudgetsController {
   async list(@ByPrincipal() principal: Principal): Promise<{ currency: string; budgets: BudgetView[] }> {
     return {
       currency: this.spending.currency,
-      budgets: await this.spending.register.list(tenantFor(principal, 'budget.read')),
+      budgets: await this.spending.register.list(tenantWithin(principal, 'budget.read')),
     };
   }
 
@@ -62,7 +61,7 @@ export class BudgetsController {
     refusals: ['SLU_BUDGET_UNKNOWN'],
   })
   find(@Param('id') id: string, @ByPrincipal() principal: Principal): Promise<BudgetView> {
-    return this.spending.register.find(knownShape(id), tenantFor(principal, 'budget.read'));
+    return this.spending.register.find(requireUuid(id, 'SLU_BUDGET_UNKNOWN'), tenantWithin(principal, 'budget.read'));
   }
 
   @Patch('/:id')
@@ -81,7 +80,7 @@ export class BudgetsController {
     @ByCaller() caller: Caller,
     @ByPrincipal() principal: Principal,
   ): Promise<BudgetView> {
-    return this.spending.register.change(knownShape(id), body, writerOf(principal, caller));
+    return this.spending.register.change(requireUuid(id, 'SLU_BUDGET_UNKNOWN'), body, writerOf(principal, caller));
   }
 
   @Delete('/:id')
@@ -94,20 +93,12 @@ export class BudgetsController {
     refusals: ['SLU_BUDGET_UNKNOWN', 'SLU_BUDGET_ENDED'],
   })
   end(@Param('id') id: string, @ByCaller() caller: Caller, @ByPrincipal() principal: Principal): Promise<BudgetView> {
-    return this.spending.register.end(knownShape(id), writerOf(principal, caller));
+    return this.spending.register.end(requireUuid(id, 'SLU_BUDGET_UNKNOWN'), writerOf(principal, caller));
   }
 }
-
-const tenantFor = (principal: Principal, action: 'budget.read' | 'budget.write'): string | undefined =>
-  scopeOf(principal, action) === 'all' ? undefined : principal.tenantId;
 
 const writerOf = (principal: Principal, { requestId }: Caller): BudgetActor => ({
   actor: actorOf(principal),
   requestId,
-  tenantId: tenantFor(principal, 'budget.write'),
+  tenantId: tenantWithin(principal, 'budget.write'),
 });
-
-function knownShape(id: string): string {
-  if (!z.uuid().safeParse(id).success) throw sluiceError('SLU_BUDGET_UNKNOWN', { id: id.slice(0, 40) });
-  return id;
-}

@@ -1,7 +1,6 @@
 import type { PriceScope, PriceView } from '#libs/access';
-import { sluiceError } from '#libs/kernel';
 import { Body, Controller, Delete, Get, Inject, Param, Post } from '@nestjs/common';
-import { z } from 'zod';
+import { requireUuid } from '../http/known-id.js';
 import { ByCaller, type Caller } from '../http/caller.js';
 import { Operation } from '../http/operation.js';
 import { Spending } from './spending.js';
@@ -53,7 +52,7 @@ export class PricesController {
     refusals: ['SLU_PRICE_UNKNOWN', 'SLU_PRICE_IN_FORCE'],
   })
   remove(@Param('id') id: string, @ByCaller() { actor, requestId }: Caller): Promise<PriceView> {
-    if (!z.uuid().safeParse(id).success) throw sluiceError('SLU_PRICE_UNKNOWN', { id: id.slice(0, 40) });
+    requireUuid(id, 'SLU_PRICE_UNKNOWN');
     return this.spending.prices.remove(id, actor, requestId);
   }
 }

@@ -1,6 +1,6 @@
+import { timeOrderedId } from '#libs/platform';
 import { CallerPresence, type InferOutcome } from '#libs/inference';
 import { Metadata, type ServerDuplexStream, type ServerErrorResponse, type ServerUnaryCall } from '@grpc/grpc-js';
-import { newRequestId } from '../http/request-id.js';
 import type { AdmittedRequest } from '../http/gatekeeper.js';
 import { grpcErrorOf } from './grpc-status.js';
 
@@ -11,7 +11,7 @@ const peerPattern = /^\[?(.*?)\]?:\d+$/;
 
 /** One call as the service needs it: its id, what came with it, and whether its client still waits. */
 export class GrpcCall {
-  readonly requestId = newRequestId();
+  readonly requestId = timeOrderedId(new Date());
   readonly presence = new CallerPresence();
   private readonly ended = new AbortController();
 

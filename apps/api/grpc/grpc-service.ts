@@ -1,3 +1,4 @@
+import { timeOrderedId } from '#libs/platform';
 import type { SubjectPseudonyms } from '#libs/audit';
 import type { EndpointLoading, InferAsk, InferenceService, InferOutcome, ServingState } from '#libs/inference';
 import type { Budgets, Principal } from '#libs/access';
@@ -12,7 +13,6 @@ import type {
 } from '@grpc/grpc-js';
 import type { Admissions } from '../http/admissions.js';
 import type { Gatekeeper } from '../http/gatekeeper.js';
-import { newRequestId } from '../http/request-id.js';
 import { holderOf, subjectHeader } from '../http/request-holder.js';
 import type { ServerSettingsView } from '../inference/oip-settings.js';
 import { GrpcCall } from './grpc-call.js';
@@ -127,7 +127,7 @@ export class GrpcService {
   /** On a stream a failed request is an answer like any other; only the stream's own failure ends it. */
   private async answerOf(request: GrpcInferRequest, call: GrpcCall, principal: Principal): Promise<StreamAnswer> {
     const wantsFinal = request.parameters['triton_enable_empty_final_response']?.bool_param === true;
-    const { error, payload } = await this.admittedInfer(request, call, principal, newRequestId()).catch(
+    const { error, payload } = await this.admittedInfer(request, call, principal, timeOrderedId(new Date())).catch(
       (failure: unknown) => ({ error: asSluiceError(failure), payload: undefined }),
     );
     if (payload === undefined) {

@@ -35,22 +35,6 @@ export class Admissions {
   }
 }
 
-/** Goes on with the admission: in the same turn when it is there, else once it is. */
-export function whenEntered(
-  enter: () => Admission | Promise<Admission>,
-  admitted: (admission: Admission) => void,
-  refused: (failure: unknown) => void,
-): void {
-  let admission: Admission | Promise<Admission>;
-  try {
-    admission = enter();
-  } catch (failure) {
-    return refused(failure);
-  }
-  if (admission instanceof Promise) admission.then(admitted).catch(refused);
-  else admitted(admission);
-}
-
 /** What an answer says of the caller's limits, be it let in or refused. */
 export function sayLimits(reply: FastifyReply, said: unknown, isOpenAi = false): void {
   const { headers, openAiHeaders } = said as Partial<Pick<Admission, 'headers' | 'openAiHeaders'>>;

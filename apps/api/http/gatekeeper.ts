@@ -9,6 +9,7 @@ import {
 } from '#libs/access';
 import { isSluiceError, sluiceError } from '#libs/kernel';
 import type { RefusalLog } from './refusal-log.js';
+import { whenKnown } from './when-known.js';
 
 /** What the gate needs of a request, whatever protocol it came by. */
 export interface AdmittedRequest {
@@ -93,29 +94,14 @@ export function whenAdmitted(
   use: (principal: Principal) => void,
   done: (failure?: Error) => void,
 ): void {
-  let principal: Principal | Promise<Principal>;
-  try {
-    principal = admit();
-  } catch (failure) {
-    return done(failure as Error);
-  }
-  if (principal instanceof Promise) return void afterwards(principal, use, done);
-  use(principal);
-  done();
-}
-
-async function afterwards(
-  admitting: Promise<Principal>,
-  use: (principal: Principal) => void,
-  done: (failure?: Error) => void,
-): Promise<void> {
-  let refusal: Error | undefined;
-  try {
-    use(await admitting);
-  } catch (failure) {
-    refusal = failure as Error;
-  }
-  done(refusal);
+  whenKnown(
+    admit,
+    (principal) => {
+      use(principal);
+      done();
+    },
+    (failure) => done(failure as Error),
+  );
 }
 
 /** The password of HTTP Basic, as the bearer key that it is. */

@@ -4,8 +4,9 @@ import type { EndpointLoading, InferAsk, InferenceService, InferOutcome, Serving
 import { sluiceError } from '#libs/kernel';
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest, onRequestHookHandler } from 'fastify';
 import { randomUUID } from 'node:crypto';
-import { releaseWithAnswer, sayLimits, whenEntered, type Admissions } from '../http/admissions.js';
+import { releaseWithAnswer, sayLimits, type Admissions } from '../http/admissions.js';
 import { whenAdmitted } from '../http/gatekeeper.js';
+import { whenKnown } from '../http/when-known.js';
 import { hasKeyInQuery } from '../http/key-in-query.js';
 import { holderOf, subjectHeader } from '../http/request-holder.js';
 import { ProtocolPaths, refuseByProtocol } from '../http/protocol-paths.js';
@@ -184,7 +185,7 @@ function admitter({ admissions }: OipRoutesOptions): onRequestHookHandler {
   return (req, reply, done) => {
     const { model: endpoint } = req.params as ModelRoute['Params'];
     const requestId = reply.getHeader('sluice-request-id') as string;
-    whenEntered(
+    whenKnown(
       () => admissions.enter(req.oipPrincipal, requestId, { endpoint }),
       (admission) => {
         sayLimits(reply, admission);

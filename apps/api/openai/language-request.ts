@@ -4,9 +4,10 @@ import type { LanguageEnd, LanguageExchange, LanguageService } from '#libs/infer
 import { sluiceError } from '#libs/kernel';
 import type { FastifyInstance, FastifyReply, FastifyRequest, onRequestHookHandler } from 'fastify';
 import { randomUUID } from 'node:crypto';
-import { sayLimits, whenEntered, type Admissions } from '../http/admissions.js';
+import { sayLimits, type Admissions } from '../http/admissions.js';
 import { holderOf, subjectHeader } from '../http/request-holder.js';
 import { whenAdmitted } from '../http/gatekeeper.js';
+import { whenKnown } from '../http/when-known.js';
 import { hasKeyInQuery } from '../http/key-in-query.js';
 import { BodyReader } from '../inference/oip-body.js';
 import { callerOf } from '../inference/oip-caller.js';
@@ -92,7 +93,7 @@ export function admitLanguage(
 ): void {
   const { endpoint, isStream } = checked;
   const requestId = reply.getHeader('sluice-request-id') as string;
-  whenEntered(
+  whenKnown(
     () => admissions.enter(req.languagePrincipal, requestId, { endpoint, isStream, tokens: estimatedTokens(checked) }),
     (admission) => {
       sayLimits(reply, admission, isOpenAi);

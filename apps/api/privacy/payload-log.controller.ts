@@ -1,8 +1,7 @@
-import { scopeOf, type Action, type Principal } from '#libs/access';
+import { tenantWithin, type Principal } from '#libs/access';
 import { PayloadArchive, PayloadWindows, type PayloadEntry, type PayloadWindow } from '#libs/audit';
-import { sluiceError } from '#libs/kernel';
 import { Body, Controller, Delete, Get, HttpCode, Inject, Param, Post } from '@nestjs/common';
-import { z } from 'zod';
+import { requireUuid } from '../http/known-id.js';
 import { ByCaller, ByPrincipal, type Caller } from '../http/caller.js';
 import { Operation } from '../http/operation.js';
 import {
@@ -89,12 +88,7 @@ export class PayloadLogController {
     @ByCaller() caller: Caller,
     @ByPrincipal() principal: Principal,
   ): Promise<PayloadEntry & { content: unknown }> {
-    if (!z.uuid().safeParse(id).success) throw sluiceError('SLU_PRIVACY_PAYLOAD_UNKNOWN', { id: id.slice(0, 40) });
+    requireUuid(id, 'SLU_PRIVACY_PAYLOAD_UNKNOWN');
     return this.archive.read({ id, tenantId: tenantWithin(principal, 'payload.read'), ...body, ...caller });
   }
-}
-
-/** @returns the only tenant that the permit reaches; undefined when it reaches all */
-export function tenantWithin(principal: Principal, action: Action): string | undefined {
-  return scopeOf(principal, action) === 'all' ? undefined : principal.tenantId;
 }

@@ -1,4 +1,4 @@
-import { scopeOf, type Action, type Principal } from '#libs/access';
+import { tenantWithin, scopeOf, type Action, type Principal } from '#libs/access';
 import { SubjectPseudonyms } from '#libs/audit';
 import {
   AccessReport,
@@ -12,11 +12,10 @@ import {
 } from '#libs/control';
 import { sluiceError } from '#libs/kernel';
 import { Body, Controller, Get, HttpCode, Inject, Param, Post, Query } from '@nestjs/common';
-import { z } from 'zod';
+import { requireUuid } from '../http/known-id.js';
 import { ByCaller, ByPrincipal, type Caller } from '../http/caller.js';
 import { Operation } from '../http/operation.js';
 import { CertificateKey } from './certificate-key.js';
-import { tenantWithin } from './payload-log.controller.js';
 import {
   accessQuerySchema,
   accessReportSchema,
@@ -110,7 +109,7 @@ export class PrivacyController {
     refusals: ['SLU_PRIVACY_ERASURE_UNKNOWN'],
   })
   get(@Param('id') id: string, @ByPrincipal() principal: Principal): Promise<ErasureView> {
-    if (!z.uuid().safeParse(id).success) throw sluiceError('SLU_PRIVACY_ERASURE_UNKNOWN', { id: id.slice(0, 40) });
+    requireUuid(id, 'SLU_PRIVACY_ERASURE_UNKNOWN');
     return this.erasures.get(id, tenantWithin(principal, 'privacy.read'));
   }
 

@@ -3,7 +3,7 @@ import { SubjectPseudonyms } from '#libs/audit';
 import { RequestArchive, type RequestPage, type RequestScope, type RequestView } from '#libs/inference';
 import { assertNever, sluiceError } from '#libs/kernel';
 import { Controller, Get, Inject, Param, Query } from '@nestjs/common';
-import { z } from 'zod';
+import { requireUuid } from '../http/known-id.js';
 import { ByPrincipal } from '../http/caller.js';
 import { Operation } from '../http/operation.js';
 import { requestPageSchema, requestQuerySchema, requestSchema, type RequestQuery } from './request-schema.js';
@@ -44,7 +44,7 @@ export class RequestsController {
     refusals: ['SLU_REQUEST_RECORD_UNKNOWN'],
   })
   get(@Param('id') id: string, @ByPrincipal() principal: Principal): Promise<RequestView> {
-    if (!z.uuid().safeParse(id).success) throw sluiceError('SLU_REQUEST_RECORD_UNKNOWN', { id: id.slice(0, 40) });
+    requireUuid(id, 'SLU_REQUEST_RECORD_UNKNOWN');
     return this.archive.get(id.toLowerCase(), requestScope(principal));
   }
 }

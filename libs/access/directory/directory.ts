@@ -145,8 +145,7 @@ export class Directory {
   ): Promise<void> {
     // Who somebody is at their issuer stays in the row of the person, where it can be erased.
     const { subject: _subject, ...shown } = detail;
-    const request = requestId === undefined ? {} : { requestId };
-    await appendAudit(tx, { actor, action, resource, outcome: 'done', ...request, detail: shown });
+    await appendAudit(tx, { actor, action, resource, outcome: 'done', requestId, detail: shown });
   }
 }
 

@@ -1,6 +1,7 @@
+import { derivedSecret } from '#libs/platform';
 import { hours, kibibytes, minutes, secondsToMs, sluiceError } from '#libs/kernel';
 import type { Database, Tx } from '#libs/store';
-import { hkdfSync, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import type { SecretSeal } from '../secret-seal.js';
 import { fingerprintOf, keyDigestOf, type IdempotentRequest } from './idempotent-request.js';
 
@@ -67,7 +68,7 @@ export class IdempotencyLedger implements AsyncDisposable {
   private readonly sweeping: NodeJS.Timeout;
 
   constructor(private readonly settings: IdempotencyLedgerSettings) {
-    this.secret = Buffer.from(hkdfSync('sha256', settings.masterKey, Buffer.alloc(0), 'sluice idempotency', 32));
+    this.secret = derivedSecret(settings.masterKey, 'sluice idempotency');
     this.renewing = setInterval(() => void this.quietly(() => this.renew()), secondsToMs(this.leaseSeconds) / 3);
     this.sweeping = setInterval(() => void this.quietly(() => this.sweep()), secondsToMs(sweepEverySeconds));
     this.renewing.unref();

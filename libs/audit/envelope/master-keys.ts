@@ -1,5 +1,5 @@
-import { createHash, createHmac, createPrivateKey, hkdfSync, type KeyObject } from 'node:crypto';
-import { envelopeKeyBytes } from './envelope-cipher.js';
+import { derivedSecret, derivedSigningKey } from '#libs/platform';
+import { createHash, createHmac, type KeyObject } from 'node:crypto';
 
 const keyIdLength = 16;
 
@@ -24,7 +24,7 @@ export class MasterKeys {
 }
 
 function wrappingKey(master: Buffer): MasterKey {
-  const secret = derived(master, 'sluice envelope');
+  const secret = derivedSecret(master, 'sluice envelope');
   // Of the derived key, so that the id says nothing about anything else that hangs on the same master key.
   const id = createHash('sha256').update('sluice envelope id').update(secret).digest('hex').slice(0, keyIdLength);
   return { id, secret };
@@ -38,7 +38,7 @@ export class SubjectPseudonyms {
   private readonly secret: Buffer;
 
   constructor(masterKey: Buffer) {
-    this.secret = derived(masterKey, 'sluice subject pseudonym');
+    this.secret = derivedSecret(masterKey, 'sluice subject pseudonym');
   }
 
   of(tenantId: string, subjectId: string): string {
@@ -51,14 +51,6 @@ export class SubjectPseudonyms {
   }
 }
 
-/** DER of a PKCS #8 Ed25519 private key, up to its 32 bytes (RFC 8410). */
-const ed25519Prefix = Buffer.from('302e020100300506032b657004220420', 'hex');
-
 /** The key that signs certificates of erasure: the same for every process of an installation. */
-export function certificateKey(masterKey: Buffer): KeyObject {
-  const seed = derived(masterKey, 'sluice erasure certificate');
-  return createPrivateKey({ key: Buffer.concat([ed25519Prefix, seed]), format: 'der', type: 'pkcs8' });
-}
-
-const derived = (masterKey: Buffer, use: string): Buffer =>
-  Buffer.from(hkdfSync('sha256', masterKey, Buffer.alloc(0), use, envelopeKeyBytes));
+export const certificateKey = (masterKey: Buffer): KeyObject =>
+  derivedSigningKey(masterKey, 'sluice erasure certificate');

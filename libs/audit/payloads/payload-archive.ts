@@ -72,7 +72,7 @@ export class PayloadArchive {
         action: 'payload.read',
         resource: `payload:${id}`,
         outcome: payload === undefined ? 'failed' : 'done',
-        ...(requestId === undefined ? {} : { requestId }),
+        requestId,
         purpose,
         tenantId: row.tenantId,
         detail: { endpoint: row.endpoint, reason, ...(row.subject !== null && { subject: row.subject }) },

@@ -99,8 +99,7 @@ export class PayloadWindows {
     requestId: string | undefined,
     detail: Readonly<Record<string, string>>,
   ): Promise<void> {
-    const request = requestId === undefined ? {} : { requestId };
-    return appendAudit(tx, { actor, action, resource: `endpoint:${endpoint}`, outcome: 'done', ...request, detail });
+    return appendAudit(tx, { actor, action, resource: `endpoint:${endpoint}`, outcome: 'done', requestId, detail });
   }
 }
 

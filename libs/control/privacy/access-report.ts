@@ -45,7 +45,7 @@ export class AccessReport {
         action: 'access-report.read',
         resource: `subject:${subject}`,
         outcome: 'done',
-        ...(requestId === undefined ? {} : { requestId }),
+        requestId,
         detail: { subject, accesses: accesses.length },
       });
       const [clock] = (await tx.query('SELECT now() AS now')) as { now: Date }[];

@@ -113,6 +113,6 @@ const told = (tx: Tx, id: string, { actor, subject, tenantId, ground, requestId 
     resource: `erasure:${id}`,
     outcome: 'done',
     tenantId,
-    ...(requestId === undefined ? {} : { requestId }),
+    requestId,
     detail: { subject, ground },
   });

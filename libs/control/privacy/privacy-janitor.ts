@@ -1,6 +1,6 @@
 import { days, secondsToMs } from '#libs/kernel';
 import type { Logger } from '#libs/platform';
-import type { Database } from '#libs/store';
+import { tryLock, type Database } from '#libs/store';
 import type { ErasureLedger } from './erasure-ledger.js';
 import type { Erasures } from './erasures.js';
 
@@ -52,8 +52,7 @@ export class PrivacyJanitor implements AsyncDisposable {
     const { database, payloadRetentionSeconds } = this.settings;
     for (let count = atATime; count === atATime;) {
       count = await database.run(async (tx) => {
-        const [held] = (await tx.query('SELECT pg_try_advisory_xact_lock($1) AS held', [lock])) as { held: boolean }[];
-        if (held?.held !== true) return 0;
+        if (!(await tryLock(tx, lock))) return 0;
         const [rows] = (await tx.query(
           `DELETE FROM payload_records WHERE id IN (SELECT id FROM payload_records
              WHERE at < now() - interval '1 second' * $1 LIMIT ${atATime}) RETURNING data_key_id AS "keyId"`,

@@ -60,7 +60,7 @@ export class SubjectExport {
         action: 'subject.export',
         resource: `subject:${subject}`,
         outcome: 'done',
-        ...(requestId === undefined ? {} : { requestId }),
+        requestId,
         detail: { subject, ...Object.fromEntries(stores.map(({ store, items }) => [store, items.length])) },
       });
       return { subject, madeAt: clock!.now, stores, accesses };

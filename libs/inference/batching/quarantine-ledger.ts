@@ -69,7 +69,7 @@ export class QuarantineLedger implements ChangeFeedListener, AsyncDisposable {
         action: 'quarantine.lift',
         resource: `quarantine:${digest}`,
         outcome: 'done',
-        ...(requestId === undefined ? {} : { requestId }),
+        requestId,
         detail: { model: row.model, version: row.version, deaths: row.deaths },
       });
       return row;

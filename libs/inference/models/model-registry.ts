@@ -122,7 +122,7 @@ export class ModelRegistry {
         action: 'model.archive',
         resource: `model:${model}/${version}`,
         outcome: 'done',
-        ...(requestId === undefined ? {} : { requestId }),
+        requestId,
       });
       return viewOf({ ...row, state: 'archived' });
     });
@@ -259,7 +259,7 @@ async function insertVersion(tx: Tx, { staged, artifactPath, ...origin }: NewVer
     action: 'model.register',
     resource: `model:${model}/${version}`,
     outcome: 'done',
-    ...(requestId === undefined ? {} : { requestId }),
+    requestId,
     detail: {
       contentDigest: staged.contentDigest,
       files: files.length,

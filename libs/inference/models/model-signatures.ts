@@ -123,7 +123,7 @@ export class ModelSignatures {
       action: 'model.sign',
       resource: `model:${model}/${version}`,
       outcome: 'done',
-      ...(by.requestId === undefined ? {} : { requestId: by.requestId }),
+      requestId: by.requestId,
       detail: {
         algorithm: row.algorithm,
         state: judged.state,

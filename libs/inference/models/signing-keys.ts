@@ -104,7 +104,7 @@ export class SigningKeys {
       action,
       resource: `signing-key:${id}`,
       outcome: 'done',
-      ...(by.requestId === undefined ? {} : { requestId: by.requestId }),
+      requestId: by.requestId,
       detail,
     });
   }

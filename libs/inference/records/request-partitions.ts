@@ -1,6 +1,6 @@
 import { days } from '#libs/kernel';
 import type { Logger } from '#libs/platform';
-import type { Database, Tx } from '#libs/store';
+import { tryLock, type Database, type Tx } from '#libs/store';
 import { deleteInPortions } from './retention.js';
 
 export interface RequestPartitionsSettings {
@@ -69,8 +69,7 @@ export class RequestPartitions {
 
 /** One process at a time; the others have nothing to do. */
 async function whenFree<T>(tx: Tx, work: () => Promise<T>): Promise<T | undefined> {
-  const [held] = (await tx.query('SELECT pg_try_advisory_xact_lock($1) AS held', [lock])) as { held: boolean }[];
-  if (held?.held !== true) return undefined;
+  if (!(await tryLock(tx, lock))) return undefined;
   await tx.query(`SET LOCAL lock_timeout = ${lockTimeoutMs}`);
   return work();
 }

@@ -1,5 +1,5 @@
 import type { Logger } from '#libs/platform';
-import type { Database } from '#libs/store';
+import { tryLock, type Database } from '#libs/store';
 
 export interface Retention {
   /** Advisory lock: one process at a time deletes. */
@@ -19,8 +19,7 @@ export async function deleteInPortions(
   try {
     for (let portion = 0; portion < portionsAtATime; portion += 1) {
       const deleted = await database.run(async (tx) => {
-        const [held] = (await tx.query('SELECT pg_try_advisory_xact_lock($1) AS held', [lock])) as { held: boolean }[];
-        if (held?.held !== true) return 0;
+        if (!(await tryLock(tx, lock))) return 0;
         const result = (await tx.query(statement, [portionRows])) as [unknown[], number];
         return result[1];
       });

@@ -74,7 +74,7 @@ export class SecretHeaders {
       action: value === null ? 'model.secret-header.remove' : 'model.secret-header.set',
       resource: `model:${model}/${version}`,
       outcome: 'done',
-      ...(requestId === undefined ? {} : { requestId }),
+      requestId,
       detail: { name },
     });
   }

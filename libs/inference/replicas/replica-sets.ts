@@ -66,7 +66,7 @@ export class ReplicaSets {
       action: 'replicas.scale',
       resource: `model:${wish.model}/${wish.version}`,
       outcome: 'done',
-      ...(wish.requestId === undefined ? {} : { requestId: wish.requestId }),
+      requestId: wish.requestId,
       detail: { from: was ?? 0, to: wish.desired },
     });
     return was ?? 0;
@@ -127,7 +127,7 @@ export class ReplicaSets {
         action: 'replica.drain',
         resource: `replica:${id}`,
         outcome: 'done',
-        ...(requestId === undefined ? {} : { requestId }),
+        requestId,
         detail: { model: replica.model, version: replica.version, from: replica.state },
       });
       return { ...replica, state: 'draining' };

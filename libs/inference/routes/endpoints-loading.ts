@@ -118,7 +118,7 @@ export class EndpointLoading {
       action,
       resource: `endpoint:${endpoint}`,
       outcome: 'done',
-      ...(requestId === undefined ? {} : { requestId }),
+      requestId,
       detail: { versions: wishes.map(({ version, count }) => `${version}:${count}`).join(' ') },
     });
   }

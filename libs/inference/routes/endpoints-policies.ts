@@ -323,7 +323,7 @@ async function audit(
     action,
     resource: `endpoint:${endpoint}`,
     outcome,
-    ...(requestId === undefined ? {} : { requestId }),
+    requestId,
     detail,
   });
 }

@@ -185,7 +185,7 @@ export class Endpoints {
       action: 'endpoint.create',
       resource: `endpoint:${wish.name}`,
       outcome: 'done',
-      ...(requestId === undefined ? {} : { requestId }),
+      requestId,
       detail: { model, version },
     });
     await auditRoute(tx, route, requestId);
@@ -275,7 +275,7 @@ async function auditRoute(tx: Tx, route: RouteEntity, requestId: string | undefi
     action: 'route.write',
     resource: `endpoint:${route.endpoint}`,
     outcome: 'done',
-    ...(requestId === undefined ? {} : { requestId }),
+    requestId,
     detail: {
       revision: route.revision,
       arms: shares,
