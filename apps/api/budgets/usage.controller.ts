@@ -18,7 +18,7 @@ export class UsageController {
     tag: 'budgets',
     summary: 'What was used and what it cost, by day, tenant, project, key, endpoint and model; JSON or CSV',
     query: usageQuerySchema,
-    answers: { 200: { description: 'the sums', schema: usageSchema } },
+    answers: { 200: { description: 'the sums', schema: usageSchema, otherContentTypes: ['text/csv'] } },
   })
   async read(
     @Query({ schema: usageQuerySchema }) query: UsageQueryBody,

@@ -15,13 +15,21 @@ export interface OperationSpec {
   body?: z.ZodType;
   isBodyOptional?: boolean;
   /** What a good answer carries, by status. */
-  answers: Readonly<Record<number, { description: string; schema?: z.ZodType; contentType?: string }>>;
+  answers: Readonly<Record<number, AnswerSpec>>;
   /** What may go wrong beyond what may go wrong everywhere. */
   refusals?: readonly ErrorCode[];
   /** Takes an archive as its raw body or as multipart/form-data. */
   takesArchive?: boolean;
   /** Browsers cannot send a bearer key by themselves: here the key may be the password of HTTP Basic. */
   takesBasic?: boolean;
+}
+
+export interface AnswerSpec {
+  description: string;
+  schema?: z.ZodType;
+  contentType?: string;
+  /** Texts of another form that the caller may ask for in its place. */
+  otherContentTypes?: readonly string[];
 }
 
 declare module 'fastify' {

@@ -44,7 +44,7 @@ export class LimitsController {
     summary: 'Read the limits that are set for one subject',
     params,
     answers: { 200: { description: 'the limits', schema: overrideSchema } },
-    refusals: ['SLU_ACCESS_LIMITS_UNKNOWN'],
+    refusals: ['SLU_REQUEST_INVALID', 'SLU_ACCESS_LIMITS_UNKNOWN'],
   })
   get(@Param('scope') scope: string, @Param('subject') subject: string): Promise<LimitOverrideView> {
     return this.overrides.get(scopeOf(scope), subject);
@@ -78,7 +78,7 @@ export class LimitsController {
     summary: 'Take back what was set for one subject: its tier counts again',
     params,
     answers: { 204: { description: 'taken back' } },
-    refusals: ['SLU_ACCESS_LIMITS_UNKNOWN'],
+    refusals: ['SLU_REQUEST_INVALID', 'SLU_ACCESS_LIMITS_UNKNOWN'],
   })
   remove(@Param('scope') scope: string, @Param('subject') subject: string, @ByCaller() caller: Caller): Promise<void> {
     return this.overrides.remove(scopeOf(scope), subject, caller);

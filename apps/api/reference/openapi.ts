@@ -3,7 +3,7 @@ import { errorTable, type ErrorCode } from '#libs/kernel';
 import { z } from 'zod';
 import { archiveTypes } from '../http/body-parsers.js';
 import { takesIdempotencyKey } from '../http/idempotency.js';
-import type { OperationSpec } from '../http/operation.js';
+import type { AnswerSpec, OperationSpec } from '../http/operation.js';
 import type { BookedOperation } from '../http/route-book.js';
 
 export type OpenApiDocument = Readonly<Record<string, unknown>>;
@@ -173,18 +173,23 @@ function bodyObject({ body, isBodyOptional, takesArchive }: OperationSpec): obje
 
 const answerObjects = ({ answers }: OperationSpec, isRepeatable: boolean): Record<string, object> =>
   Object.fromEntries(
-    Object.entries(answers).map(([status, { description, schema, contentType = 'application/json' }]) => [
+    Object.entries(answers).map(([status, answer]) => [
       status,
       {
-        description,
+        description: answer.description,
         headers: {
           'sluice-request-id': { schema: { type: 'string', format: 'uuid' } },
           ...(isRepeatable && { 'idempotent-replayed': { schema: { const: 'true' } } }),
         },
-        content: { [contentType]: schema === undefined ? {} : { schema: schemaOf(schema, 'output') } },
+        content: contentOf(answer),
       },
     ]),
   );
+
+const contentOf = ({ schema, contentType = 'application/json', otherContentTypes = [] }: AnswerSpec): object => ({
+  [contentType]: schema === undefined ? {} : { schema: schemaOf(schema, 'output') },
+  ...Object.fromEntries(otherContentTypes.map((type) => [type, { schema: { type: 'string' } }])),
+});
 
 function refusalObjects(
   { refusals = [], body, query }: OperationSpec,

@@ -66,7 +66,12 @@ export async function startTemporal(
       onLine: logTo(config, 'temporal'),
     };
     mkdirSync(join(config.home, 'temporal'), { recursive: true });
-    let server = await TemporalServer.start(settings);
+    let server = await TemporalServer.start(settings).catch(async (failure: unknown) => {
+      // Another instance that starts at the same moment may have taken the usual ports since they were looked at.
+      if (settings.port !== usualTemporalPort && settings.uiPort !== usualTemporalUiPort) throw failure;
+      [settings.port, settings.uiPort] = [await freePort(), await freePort()];
+      return TemporalServer.start(settings);
+    });
     const keeper = keepAlive(
       () => server.child.exited(),
       async () => {
