@@ -39,6 +39,8 @@ it('grants a wish that fits into what is left, down to the last unit', () => {
 it('gives nothing in advance near the end, and two seconds of traffic at most before', () => {
   expect(grantOf({ limit: 1_000, left: 40, spare: 0, wishes: [1], perSecond: 900 }).slice).toBe(1);
   expect(grantOf({ limit: 10_000, left: 10_000, spare: 0, wishes: [1], perSecond: 10 }).slice).toBe(21);
+  expect(grantOf({ limit: 10_000, left: 10_000, spare: 15, wishes: [1], perSecond: 10 }).slice).toBe(6);
+  expect(grantOf({ limit: 10_000, left: 10_000, spare: 500, wishes: [1], perSecond: 10 }).slice).toBe(0);
   expect(grantOf({ limit: 1_600, left: 1_600, spare: 0, wishes: [], perSecond: 9_000 }).slice).toBe(100);
 });
 

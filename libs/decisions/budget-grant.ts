@@ -43,6 +43,7 @@ export function grantOf({ limit, left, spare, wishes, perSecond }: GrantAsk): Gr
   const needed = Math.max(0, used - spare);
   const leftAfter = Math.max(0, left) - needed;
   const isNearEnd = leftAfter < limit / nearEndShare;
-  const ahead = isNearEnd ? 0 : Math.min(Math.floor(leftAfter / shareOfLeft), Math.ceil(perSecond * aheadSeconds));
+  const wanted = Math.ceil(perSecond * aheadSeconds) - Math.max(0, spare - used);
+  const ahead = isNearEnd ? 0 : Math.max(0, Math.min(Math.floor(leftAfter / shareOfLeft), wanted));
   return { granted, slice: needed + ahead, isNearEnd };
 }

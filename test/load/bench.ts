@@ -1,9 +1,10 @@
-// `npm run bench [-- infer|memory|limits|soak|gateway|peers|audit] [--short] [--rounds=N] [--seconds=N]
+// `npm run bench [-- infer|memory|limits|soak|gateway|peers|audit|costs] [--short] [--rounds=N] [--seconds=N]
 // [--requests=N] [--minutes=N] [--only=name,...]`: what Sluice reaches beside baselines and peers of the same minute.
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { SluiceInstance } from '../support/sluice-instance.ts';
 import { benchAudit } from './bench-audit.ts';
+import { benchCosts } from './bench-costs.ts';
 import { benchGateway } from './bench-gateway.ts';
 import { benchGatewayPeers } from './bench-gateway-peers.ts';
 import { benchInfer } from './bench-infer.ts';
@@ -35,6 +36,7 @@ await ensureLoadClient();
 await using sluice = await SluiceInstance.start();
 await offerModel(sluice, 'dense');
 if (isWanted('infer')) await benchInfer(sluice, options);
+if (isWanted('costs')) await benchCosts(sluice, options);
 if (isWanted('memory')) await benchMemory(sluice, options);
 if (isWanted('gateway')) await benchGateway(sluice, options);
 // These come only when they are asked for: the soak takes ten minutes, and peers take gigabytes of packages.

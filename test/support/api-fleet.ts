@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import type { SluiceInstance } from './sluice-instance.js';
+import type { SluiceInstance } from './sluice-instance.ts';
 
 const entry = fileURLToPath(new URL('../../dist/apps/api/main.js', import.meta.url));
 const readyDeadlineMs = 60_000;
@@ -19,11 +19,16 @@ interface Member {
 
 /** More API processes on the database and the model servers of one instance, each on a port and in a folder of its own. */
 export class ApiFleet implements AsyncDisposable {
-  private constructor(
-    private readonly members: Member[],
-    private readonly folder: string,
-    readonly databaseUrl: string,
-  ) {}
+  readonly databaseUrl: string;
+  private readonly members: Member[];
+  private readonly folder: string;
+
+  // Written out, since Node runs the scripts of test/load by stripping types alone.
+  private constructor(members: Member[], folder: string, databaseUrl: string) {
+    this.members = members;
+    this.folder = folder;
+    this.databaseUrl = databaseUrl;
+  }
 
   static async start(sluice: SluiceInstance, count: number, env: Record<string, string> = {}): Promise<ApiFleet> {
     const [pid] = await sluice.pids('api');
@@ -50,6 +55,10 @@ export class ApiFleet implements AsyncDisposable {
 
   get bases(): string[] {
     return this.members.map(({ base }) => base);
+  }
+
+  get pids(): number[] {
+    return this.members.map(({ child }) => child.pid!);
   }
 
   /** Kills one process as the kernel does, and starts another in its place. Resolves when that one is ready. */

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { toolsFolder } from './temporal.js';
+import { toolsFolder } from './temporal.ts';
 
 const run = promisify(execFile);
 

@@ -4,7 +4,7 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { freePort } from '#libs/platform';
-import { debianPackage } from './debian-package.js';
+import { debianPackage } from './debian-package.ts';
 
 const lookEveryMs = 20;
 const folders = await Promise.all(['redis-tools', 'libjemalloc2', 'liblzf1'].map((name) => debianPackage(name)));
@@ -16,10 +16,14 @@ export const hasRedis = folders.every((folder) => folder !== undefined);
 export class RedisServer implements AsyncDisposable {
   private child: ChildProcess | undefined;
 
-  private constructor(
-    readonly port: number,
-    private readonly args: readonly string[],
-  ) {}
+  readonly port: number;
+  private readonly args: readonly string[];
+
+  // Written out, since Node runs the scripts of test/load by stripping types alone.
+  private constructor(port: number, args: readonly string[]) {
+    this.port = port;
+    this.args = args;
+  }
 
   static async start(args: readonly string[] = []): Promise<RedisServer> {
     const server = new RedisServer(await freePort(), args);

@@ -37,9 +37,10 @@ export class Admissions {
 
 /** What an answer says of the caller's limits, be it let in or refused. */
 export function sayLimits(reply: FastifyReply, said: unknown, isOpenAi = false): void {
-  const { headers, openAiHeaders } = said as Partial<Pick<Admission, 'headers' | 'openAiHeaders'>>;
-  for (const [name, value] of headers ?? []) reply.header(name, value);
-  if (isOpenAi) for (const [name, value] of openAiHeaders ?? []) reply.header(name, value);
+  const limits = said as Partial<Pick<Admission, 'headers' | 'openAiHeaders'>>;
+  for (const [name, value] of limits.headers ?? []) reply.header(name, value);
+  // Made when they are read: not for those who do not send them.
+  if (isOpenAi) for (const [name, value] of limits.openAiHeaders ?? []) reply.header(name, value);
 }
 
 const admissionOf = Symbol('admission');

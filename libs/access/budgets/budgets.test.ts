@@ -6,6 +6,7 @@ import { freshDatabase, type FreshDatabase } from '../../../test/support/databas
 import { madeBudget, periodOf } from '../../../test/support/budgets.js';
 import { Budgets, type BudgetsSettings } from './budgets.js';
 import type { Payer } from './budget.js';
+import { LeaseLedger } from './lease-ledger.js';
 import { PriceList } from './price-list.js';
 import type { WorstCase } from './request-meter.js';
 import { Usage } from './usage.js';
@@ -102,6 +103,28 @@ it('asks the database once for many requests while a budget is far from its end'
     if (round % 100 === 0) await new Promise((resolve) => setTimeout(resolve, 260));
   }
   expect(ask.mock.calls.length).toBeLessThan(60);
+});
+
+it('serves a steady crowd from memory once it knows how fast it spends, and holds two seconds of it at most', async () => {
+  const budgetId = await madeBudget(db.database, { limit: 1_000_000_000, subject: subject() });
+  const budgets = await started();
+  const grants = vi.spyOn(LeaseLedger.prototype, 'grant');
+  stack.defer(() => grants.mockRestore());
+  let done = 0;
+  const endsMs = performance.now() + 600;
+  const one = async (): Promise<void> => {
+    while (performance.now() < endsMs) {
+      (await budgets.reserve(payer, worst(1), randomUUID())).settle(used(1));
+      done += 1;
+      // As a model does it: others get their turn before the answer.
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  };
+  await Promise.all(Array.from({ length: 32 }, one));
+  // Before: each grant left some waiting, and so every request went by the database, with ever more held in advance.
+  expect(grants.mock.calls.length).toBeLessThan(done / 32);
+  const { held } = await periodOf(db.database, budgetId);
+  expect(held).toBeLessThan(done * 20);
 });
 
 it('charges a failed request nothing, and a request twice settled once', async () => {

@@ -48,8 +48,45 @@ export class UnwritableRecord extends Error {
   override readonly name = 'UnwritableRecord';
 }
 
+/**
+ * What records of one batch have in common (names, keys, tenants), as the bytes that stand in a row, length and all. Bounded by
+ * the batch.
+ */
+class RepeatedFields {
+  private readonly texts = new Map<string, Buffer>();
+  private readonly ids = new Map<string, Buffer>();
+
+  text(value: string): Buffer {
+    let field = this.texts.get(value);
+    if (field === undefined) {
+      field = fieldOf(Buffer.from(value));
+      this.texts.set(value, field);
+    }
+    return field;
+  }
+
+  id(value: string): Buffer {
+    let field = this.ids.get(value);
+    if (field === undefined) {
+      const bytes = Buffer.from(value.replaceAll('-', ''), 'hex');
+      if (bytes.length !== 16) throw new UnwritableRecord(`an id of ${value.length} characters is no UUID`);
+      field = fieldOf(bytes);
+      this.ids.set(value, field);
+    }
+    return field;
+  }
+}
+
+function fieldOf(bytes: Buffer): Buffer {
+  const field = Buffer.allocUnsafe(4 + bytes.length);
+  field.writeInt32BE(bytes.length);
+  bytes.copy(field, 4);
+  return field;
+}
+
 class RowWriter {
   private at = 0;
+  private readonly repeated = new RepeatedFields();
 
   constructor(private readonly target: Buffer) {}
 
@@ -63,14 +100,14 @@ class RowWriter {
     this.at = this.target.writeInt16BE(columnCount, this.at);
     this.uuid(record.requestId);
     this.timestamp(record.atMs);
-    this.uuid(record.keyId);
-    this.text(record.endpoint);
-    this.text(record.model);
-    this.text(record.version);
-    this.text(record.arm);
+    this.repeatedId(record.keyId);
+    this.repeatedText(record.endpoint);
+    this.repeatedText(record.model);
+    this.repeatedText(record.version);
+    this.repeatedText(record.arm);
     this.integer(record.revision);
     this.smallint(record.status);
-    this.text(record.errorCode);
+    this.repeatedText(record.errorCode);
     this.integer(record.rows);
     this.integer(record.bytesIn);
     this.integer(record.bytesOut);
@@ -78,10 +115,10 @@ class RowWriter {
     this.real(record.modelMs);
     this.real(record.totalMs);
     this.text(record.traceId);
-    this.text(record.outcome);
+    this.repeatedText(record.outcome);
     this.language(record.language);
-    this.uuid(record.tenantId);
-    this.uuid(record.projectId);
+    this.repeatedId(record.tenantId);
+    this.repeatedId(record.projectId);
     this.uuid(record.subject);
   }
 
@@ -110,9 +147,28 @@ class RowWriter {
     this.at += 16;
   }
 
+  private repeatedId(value: string | undefined): void {
+    if (value === undefined) return this.length(-1);
+    this.bytes(this.repeated.id(value));
+  }
+
+  private repeatedText(value: string | undefined): void {
+    if (value === undefined) return this.length(-1);
+    this.bytes(this.repeated.text(value));
+  }
+
+  private bytes(field: Buffer): void {
+    this.target.set(field, this.at);
+    this.at += field.length;
+  }
+
   private timestamp(milliseconds: number): void {
     this.length(8);
-    this.at = this.target.writeBigInt64BE(BigInt(Math.round((milliseconds - postgresEpochMs) * 1_000)), this.at);
+    const microseconds = Math.round((milliseconds - postgresEpochMs) * 1_000);
+    // As two halves: a big integer would be made for each row.
+    const high = Math.floor(microseconds / 0x1_0000_0000);
+    this.at = this.target.writeInt32BE(high, this.at);
+    this.at = this.target.writeUInt32BE(microseconds - high * 0x1_0000_0000, this.at);
   }
 
   private text(value: string | undefined): void {
