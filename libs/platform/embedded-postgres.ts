@@ -8,7 +8,7 @@ import { promisify } from 'node:util';
 import pg from 'pg';
 import { freePort } from './free-port.js';
 import { GuardedChild, withoutSecrets } from './guarded-child.js';
-import { ensureLogin, keptPassword } from './postgres-login.js';
+import { ensureLogin, keptPassword } from './embedded-postgres-login.js';
 
 const run = promisify(execFile);
 
