@@ -40,7 +40,7 @@ import {
   type SluiceConfig,
   type Telemetry,
 } from '#libs/platform';
-import { ChangeFeed, Database, type ChangeFeedListener } from '#libs/store';
+import { ChangeFeed, Database, wallMissing, type ChangeFeedListener } from '#libs/store';
 import { setTimeout as pause } from 'node:timers/promises';
 import { assembleLimits } from './assembly-limits.js';
 import { openIdempotency } from './assembly-idempotency.js';
@@ -71,6 +71,7 @@ export async function assemble(
   const seal = new SecretSeal(masterKey);
   const databaseUrl = required(config.databaseUrl, 'DATABASE_URL');
   const database = stack.use(await connect(databaseUrl, log));
+  if (database.wallGaps.length > 0) log.warn({ gaps: database.wallGaps }, wallMissing);
   const auditing = await withRetry(() => startAuditing(config, database, log, telemetry, stack), log);
   const refusals = stack.use(new RefusalLog({ database, log }));
   const limiting = assembleLimits(config, { database, log, telemetry }, stack);
@@ -130,6 +131,7 @@ export async function assemble(
     quarantine,
     prometheusText: () => telemetry.prometheusText(),
     tracer: telemetry.tracer,
+    notices: database.wallGaps.length > 0 ? [wallMissing] : [],
     log,
   };
 }

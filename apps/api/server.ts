@@ -43,6 +43,8 @@ export interface ServerParts extends ManagementParts {
   loading: OipRoutesOptions['loading'];
   budgets?: OipRoutesOptions['budgets'];
   isReady: () => boolean;
+  /** What an operator should know although all is ready; shown beside readiness. */
+  notices?: readonly string[];
   isDraining: () => boolean;
   prometheusText: () => Promise<string>;
   tracer: Tracer;
@@ -84,7 +86,7 @@ export async function createServer(parts: ServerParts, settings: ServerSettings)
   logRequests(fastify, parts.log);
   const { version, bodyLimitBytes, bodyTimeoutSeconds = defaultBodyTimeoutSeconds } = settings;
   parseBodies(fastify, { limitBytes: bodyLimitBytes, timeoutSeconds: bodyTimeoutSeconds });
-  const { inference, state, loading, budgets, isReady, isDraining } = parts;
+  const { inference, state, loading, budgets, isReady, notices, isDraining } = parts;
   await fastify.register(oipRoutes, {
     inference,
     state,
@@ -93,6 +95,7 @@ export async function createServer(parts: ServerParts, settings: ServerSettings)
     settings: settingsView(parts.log, settings.traceSampling),
     paths,
     isReady,
+    notices,
     isDraining,
     version,
     bodyLimitBytes,

@@ -21,7 +21,7 @@ import {
   superviseParent,
   tellParent,
 } from '#libs/platform';
-import { Database } from '#libs/store';
+import { Database, wallMissing } from '#libs/store';
 import { resourceFromAttributes } from '@opentelemetry/resources';
 import { BatchSpanProcessor } from '@opentelemetry/sdk-trace-base';
 import { ATTR_SERVICE_NAME, ATTR_SERVICE_VERSION } from '@opentelemetry/semantic-conventions';
@@ -58,6 +58,7 @@ const spans = telemetry.spanExporter === undefined ? undefined : new BatchSpanPr
 const resource = resourceFromAttributes({ [ATTR_SERVICE_NAME]: service, [ATTR_SERVICE_VERSION]: config.version });
 
 const database = resources.use(await connectDatabase());
+if (database.wallGaps.length > 0) logger.warn({ gaps: database.wallGaps }, wallMissing);
 const receipts = resources.use(new AppendReceipts({ database, log: logger }));
 await sealAuditRows(database, {
   onAppend: (rows) => receipts.note(rows),

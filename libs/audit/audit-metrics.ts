@@ -10,6 +10,7 @@ export interface AuditMetricsSources {
   checkpoints: CheckpointWriter;
   verifier: AuditVerifier;
   isRestricted: boolean;
+  isWalledOff: boolean;
   startedAt: Date;
 }
 
@@ -20,7 +21,7 @@ export function registerAuditMetrics(meter: Meter, sources: AuditMetricsSources)
       const value = read();
       if (value !== undefined) result.observe(value);
     });
-  const { chainer, receipts, checkpoints, verifier, isRestricted, startedAt } = sources;
+  const { chainer, receipts, checkpoints, verifier, isRestricted, isWalledOff, startedAt } = sources;
   gauge('unchained_rows', 'rows that this process appended and has not yet seen in the chain', () => receipts.waiting);
   gauge('chain_rows', 'rows of the chain, purged ones included', () => chainer.head.position);
   gauge('foreign_rows', 'rows that bear no seal of Sluice and were not linked', () => chainer.foreignRows);
@@ -30,7 +31,12 @@ export function registerAuditMetrics(meter: Meter, sources: AuditMetricsSources)
   );
   gauge('checkpoint_failures', 'checkpoints that could not be written, since the start', () => checkpoints.failures);
   gauge('verification_findings', 'what the last verification found; 0 is clean', () => verifier.last?.findings.length);
-  gauge('restricted_role', '1 when the application can only insert and select in the trail', () =>
-    isRestricted ? 1 : 0,
+  gauge(
+    'restricted_role',
+    '1 when the sessions of the application begin with the right to insert and select alone',
+    () => (isRestricted ? 1 : 0),
+  );
+  gauge('database_wall', '1 when the login of the application has no way to more than to insert and select', () =>
+    isWalledOff ? 1 : 0,
   );
 }

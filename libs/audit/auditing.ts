@@ -55,10 +55,6 @@ export class Auditing implements AsyncDisposable {
     const vanishedRows = (): number => receipts.vanished;
     const verifier = new AuditVerifier({ database, keys, place, chainer, vanishedRows });
     const purge = stack.use(new AuditPurge({ database, keys, log }));
-    if (!database.isRestricted)
-      log.warn(
-        'the database user may not become the role sluice_app: this process could change the audit trail. See docs/how-to/verify-the-audit-trail.md',
-      );
     chainer.start();
     checkpoints.start();
     purge.start();
@@ -69,6 +65,7 @@ export class Auditing implements AsyncDisposable {
         checkpoints,
         verifier,
         isRestricted: database.isRestricted,
+        isWalledOff: database.wallGaps.length === 0,
         startedAt: systemClock.now(),
       });
     return new Auditing(settings, stack, chainer, receipts, checkpoints, verifier, new LegalHolds(database));

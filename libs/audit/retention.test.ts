@@ -92,7 +92,8 @@ describe('rows whose time is over', () => {
   });
 
   it('go by the application as well, which cannot remove a row itself', async () => {
-    await using application = await Database.connect({ url: db.url, applicationName: 'test', isRestricted: true });
+    const url = await db.applicationUrl();
+    await using application = await Database.connect({ url, applicationName: 'test', isRestricted: true });
     const restricted = trail(keys, application);
     await restricted.begin();
     await expect(application.query('DELETE FROM audit_events')).rejects.toThrow('permission denied');

@@ -25,6 +25,8 @@ const hostsSetting = z.string().refine((text) => {
   }
 }, 'must be hosts, host:port, *.domain or ranges such as 10.1.0.0/16, separated by commas');
 
+const postgresAddress = z.string().regex(/^postgres(ql)?:\/\//, 'must start with postgres://');
+
 const variables = z.object({
   SLUICE_HOME: z.string().min(1).default('.sluice'),
   SLUICE_HOST: z.string().min(1).default('127.0.0.1'),
@@ -40,10 +42,8 @@ const variables = z.object({
       'must be origins as https://host or https://host:port, separated by commas',
     )
     .optional(),
-  DATABASE_URL: z
-    .string()
-    .regex(/^postgres(ql)?:\/\//, 'must start with postgres://')
-    .optional(),
+  DATABASE_URL: postgresAddress.optional(),
+  SLUICE_DATABASE_OWNER_URL: postgresAddress.optional(),
   TEMPORAL_ADDRESS: z
     .string()
     .regex(/^[^\s/]+:\d+$/, 'must be host:port')

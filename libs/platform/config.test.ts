@@ -16,6 +16,8 @@ it.each([
   [{ SLUICE_PORT: '99999' }, /SLUICE_PORT/],
   [{ SLUICE_PORT: 'http' }, /SLUICE_PORT/],
   [{ DATABASE_URL: 'mysql://x' }, /DATABASE_URL: must start with postgres/],
+  [{ DATABASE_URL: 'postgres://x', SLUICE_DATABASE_OWNER_URL: 'x' }, /SLUICE_DATABASE_OWNER_URL: must start with/],
+  [{ SLUICE_DATABASE_OWNER_URL: 'postgres://x' }, /DATABASE_URL: is not set: beside SLUICE_DATABASE_OWNER_URL/],
   [{ TEMPORAL_ADDRESS: 'http://x:7233' }, /TEMPORAL_ADDRESS: must be host:port/],
   [{ SLUICE_MASTER_KEY: 'short' }, /SLUICE_MASTER_KEY: must be 64 hex digits/],
   [{ SLUICE_TRACE_SAMPLING: '2' }, /SLUICE_TRACE_SAMPLING/],

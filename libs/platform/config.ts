@@ -20,8 +20,10 @@ export interface SluiceConfig {
   isPlainHttpChosen: boolean;
   /** Origins (`https://console.example`) whose pages may call the API from a browser; none by default. */
   corsOrigins: string[];
-  /** Unset: the embedded PostgreSQL. */
+  /** Whom the serving processes are in the database. Unset: the embedded PostgreSQL. */
   databaseUrl: string | undefined;
+  /** Who owns the tables and brings them to this release. Unset: whoever `databaseUrl` names. */
+  databaseOwnerUrl: string | undefined;
   /** Unset: the embedded Temporal server. */
   temporalAddress: string | undefined;
   temporalNamespace: string;
@@ -105,6 +107,7 @@ export interface ReplicaTimes {
 export function loadConfig(env: Readonly<Record<string, string | undefined>>): SluiceConfig {
   const value = variablesOf(env);
   refuseSeveralAlone(value);
+  refuseOwnerAlone(value);
   const home = resolve(value.SLUICE_HOME);
   return {
     version: packageVersion(),
@@ -116,6 +119,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): S
     isPlainHttpChosen: value.SLUICE_TLS === 'off',
     corsOrigins: value.SLUICE_CORS_ORIGINS?.split(',').map((origin) => origin.trim().toLowerCase()) ?? [],
     databaseUrl: value.DATABASE_URL,
+    databaseOwnerUrl: value.SLUICE_DATABASE_OWNER_URL,
     temporalAddress: value.TEMPORAL_ADDRESS,
     temporalNamespace: value.SLUICE_TEMPORAL_NAMESPACE,
     redisUrl: value.REDIS_URL,
@@ -172,6 +176,15 @@ function refuseSeveralAlone({ SLUICE_API_PROCESSES: processes, REDIS_URL: redisU
   throw sluiceError('SLU_PLATFORM_SETTING', {
     name: 'REDIS_URL',
     problem: `is not set, and SLUICE_API_PROCESSES=${processes} processes can only count limits together in Redis`,
+  });
+}
+
+// The embedded server has an owner of its own; an address beside it would be meant for another.
+function refuseOwnerAlone(value: Pick<Variables, 'DATABASE_URL' | 'SLUICE_DATABASE_OWNER_URL'>): void {
+  if (value.SLUICE_DATABASE_OWNER_URL === undefined || value.DATABASE_URL !== undefined) return;
+  throw sluiceError('SLU_PLATFORM_SETTING', {
+    name: 'DATABASE_URL',
+    problem: 'is not set: beside SLUICE_DATABASE_OWNER_URL it names the login of the serving processes',
   });
 }
 

@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { access, chmod, chown, mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { access, chmod, chown, mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
 import { arch, platform } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -8,11 +8,12 @@ import { promisify } from 'node:util';
 import pg from 'pg';
 import { freePort } from './free-port.js';
 import { GuardedChild, withoutSecrets } from './guarded-child.js';
+import { ensureLogin, keptPassword } from './embedded-postgres-login.js';
 
 const run = promisify(execFile);
 
 export interface EmbeddedPostgresSettings {
-  /** Holds `data/` and the password; made when missing. */
+  /** Holds `data/` and the passwords; made when missing. */
   folder: string;
   onLine?: (line: string) => void;
   /** Tests trade safety on power loss for speed. */
@@ -43,6 +44,7 @@ export class EmbeddedPostgres implements AsyncDisposable {
   private constructor(
     private readonly server: GuardedChild,
     readonly port: number,
+    private readonly folder: string,
     private readonly password: string,
   ) {}
 
@@ -50,7 +52,8 @@ export class EmbeddedPostgres implements AsyncDisposable {
     const binaries = await findBinaries();
     const account = process.getuid?.() === 0 ? await postgresAccount() : undefined;
     const dataFolder = join(settings.folder, 'data');
-    const password = await ensurePassword(settings.folder);
+    await mkdir(settings.folder, { recursive: true });
+    const password = await keptPassword(join(settings.folder, 'password'));
     if (!(await exists(join(dataFolder, 'PG_VERSION')))) {
       await initialise(binaries, dataFolder, settings, account);
     }
@@ -59,7 +62,7 @@ export class EmbeddedPostgres implements AsyncDisposable {
     const deadline = performance.now() + leftBehindMs;
     for (;;) {
       const server = await startServer(binaries, dataFolder, port, account, settings);
-      const postgres = new EmbeddedPostgres(server, port, password);
+      const postgres = new EmbeddedPostgres(server, port, settings.folder, password);
       try {
         await postgres.waitUntilAnswering();
         return postgres;
@@ -72,10 +75,17 @@ export class EmbeddedPostgres implements AsyncDisposable {
     }
   }
 
-  /** @returns the connection address of a database on this server, with its password */
+  /** @returns the connection address of a database on this server as its superuser, with the password */
   url(database: string): string {
-    // Said outright, since PGSSLMODE of the environment would count otherwise.
-    return `postgres://sluice:${this.password}@127.0.0.1:${this.port}/${database}?sslmode=disable`;
+    return this.address('sluice', this.password, database);
+  }
+
+  /** Makes a role that owns nothing and may enter this database alone. @returns its connection address */
+  async login(role: string, database: string): Promise<string> {
+    const password = await keptPassword(join(this.folder, `password-${role}`));
+    await using client = await this.admin();
+    await ensureLogin(client, { role, password, database });
+    return this.address(role, password, database);
   }
 
   get child(): GuardedChild {
@@ -99,6 +109,11 @@ export class EmbeddedPostgres implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stop();
+  }
+
+  private address(user: string, password: string, database: string): string {
+    // Said outright, since PGSSLMODE of the environment would count otherwise.
+    return `postgres://${user}:${password}@127.0.0.1:${this.port}/${database}?sslmode=disable`;
   }
 
   private async admin(): Promise<pg.Client & AsyncDisposable> {
@@ -254,13 +269,6 @@ async function postgresAccount(): Promise<Account> {
     await run('useradd', ['--system', '--user-group', '--no-create-home', '--shell', '/usr/sbin/nologin', 'postgres']);
     return { uid: await id('-u'), gid: await id('-g') };
   }
-}
-
-async function ensurePassword(folder: string): Promise<string> {
-  const file = join(folder, 'password');
-  await mkdir(folder, { recursive: true });
-  if (!(await exists(file))) await writeFile(file, `${randomBytes(24).toString('base64url')}\n`, { mode: 0o600 });
-  return (await readFile(file, 'utf8')).trim();
 }
 
 async function exists(path: string): Promise<boolean> {

@@ -20,6 +20,7 @@ const secretPaths = [
   'masterKey',
   'password',
   'databaseUrl',
+  'databaseOwnerUrl',
 ];
 
 /** One JSON line per event. Payload text is never logged: callers pass ids, sizes and codes. */

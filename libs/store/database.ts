@@ -1,6 +1,7 @@
-import { sluiceError } from '#libs/kernel';
+import { isSluiceError, sluiceError } from '#libs/kernel';
 import { DataSource, type EntityManager } from 'typeorm';
-import { asApplicationRole, grantApplicationRole } from './application-role.js';
+import { applicationAccess, type ApplicationAccess } from './application-access.js';
+import { grantApplicationRole } from './application-role.js';
 import { commitCondition } from './commit-condition.js';
 import { ApiKeyEntity } from './entities/api-key.entity.js';
 import { EndpointEntity, RouteEntity } from './entities/endpoint.entity.js';
@@ -8,6 +9,7 @@ import { ModelVersionEntity } from './entities/model-version.entity.js';
 import { ReplicaEntity, ReplicaSetEntity } from './entities/replica.entity.js';
 import { RolloutEntity, RolloutEventEntity } from './entities/rollout.entity.js';
 import { migrations } from './migrations/index.js';
+import { isOthersSchema } from './schema-owner.js';
 
 /** A transaction in progress. Whatever is written through it commits or fails together. */
 export type Tx = EntityManager;
@@ -17,7 +19,7 @@ export interface DatabaseSettings {
   /** Shown in pg_stat_activity. */
   applicationName: string;
   poolSize?: number;
-  /** Every session as the role that can only add to the proof, where the user may be it; see `isRestricted`. */
+  /** Every session with no more than the right to add to the proof, where the login can be so; see `isRestricted`. */
   isRestricted?: boolean;
 }
 
@@ -28,16 +30,18 @@ const connectTimeoutMs = 3_000;
 export class Database implements AsyncDisposable {
   private constructor(
     private readonly source: DataSource,
-    /** Can this connection only insert and select in the audit trail? */
+    /** Do this connection's sessions begin with no more than the right to insert and select in the audit trail? */
     readonly isRestricted: boolean,
+    /** By what this login could come to more all the same; empty: by nothing. */
+    readonly wallGaps: readonly string[],
   ) {}
 
-  /** Connects. @throws SLU_PLATFORM_DATABASE_DOWN */
+  /** Connects. @throws SLU_PLATFORM_DATABASE_DOWN, and SLU_PLATFORM_SETTING for a login without any rights */
   static async connect(settings: DatabaseSettings): Promise<Database> {
-    const restrictedUrl = settings.isRestricted === true ? await restrict(settings.url) : undefined;
+    const access = settings.isRestricted === true ? await restrict(settings.url) : unrestricted(settings.url);
     const source = new DataSource({
       type: 'postgres',
-      url: restrictedUrl ?? settings.url,
+      url: access.url,
       applicationName: settings.applicationName,
       entities: [
         ApiKeyEntity,
@@ -63,16 +67,22 @@ export class Database implements AsyncDisposable {
     } catch (cause) {
       throw sluiceError('SLU_PLATFORM_DATABASE_DOWN', {}, { cause, retryAfterSeconds: 2 });
     }
-    return new Database(source, restrictedUrl !== undefined);
+    return new Database(source, access.isRestricted, access.wallGaps);
   }
 
-  /** Brings the schema to this release; safe when several processes start at once. @returns names of what was applied */
-  async migrate(): Promise<string[]> {
+  /**
+   * Brings the schema to this release; safe when several processes start at once.
+   * @param applicationLogin who serves with it, when that is another login
+   * @returns names of what was applied
+   * @throws SLU_PLATFORM_SETTING when there is something to apply and the schema belongs to another login
+   */
+  async migrate(applicationLogin?: string): Promise<string[]> {
     const runner = this.source.createQueryRunner();
     try {
       await runner.query('SELECT pg_advisory_lock($1)', [migrationLock]);
+      if (await isOthersSchema(runner)) return [];
       const applied = await this.source.runMigrations({ transaction: 'each' });
-      await grantApplicationRole(runner);
+      await grantApplicationRole(runner, applicationLogin);
       return applied.map((migration) => migration.name);
     } finally {
       await runner.query('SELECT pg_advisory_unlock($1)', [migrationLock]);
@@ -120,10 +130,17 @@ export class Database implements AsyncDisposable {
   }
 }
 
-async function restrict(url: string): Promise<string | undefined> {
+const unrestricted = (url: string): ApplicationAccess => ({
+  url,
+  isRestricted: false,
+  wallGaps: ['is used without restriction'],
+});
+
+async function restrict(url: string): Promise<ApplicationAccess> {
   try {
-    return await asApplicationRole(url);
+    return await applicationAccess(url);
   } catch (cause) {
+    if (isSluiceError(cause)) throw cause;
     throw sluiceError('SLU_PLATFORM_DATABASE_DOWN', {}, { cause, retryAfterSeconds: 2 });
   }
 }

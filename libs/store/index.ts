@@ -1,4 +1,6 @@
 export { tryLock } from './advisory-lock.js';
+export { wallMissing } from './application-access.js';
+export { applicationRole } from './application-role.js';
 export { ChangeFeed, type Change, type ChangeFeedListener } from './change-feed.js';
 export { commitCondition } from './commit-condition.js';
 export { copyIn } from './copy-in.js';

@@ -1,5 +1,4 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import pg from 'pg';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
@@ -16,10 +15,7 @@ beforeAll(async () => {
   sluice = await SluiceInstance.start();
   admin = await sluice.adminKey();
   const [pid] = await sluice.pids('api');
-  const environment = await readFile(`/proc/${pid}/environ`, 'utf8');
-  const env = Object.fromEntries(
-    environment.split('\0').map((line) => [line.split('=', 1)[0]!, line.slice(line.indexOf('=') + 1)]),
-  );
+  const env = await sluice.environmentOf(pid);
   database = new pg.Client({ connectionString: env['DATABASE_URL'] });
   await database.connect();
   const port = await freePort();

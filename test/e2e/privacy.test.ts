@@ -23,7 +23,9 @@ beforeAll(async () => {
   [collector, temporal, db] = await Promise.all([TraceCollector.start(), startTemporal(), freshDatabase()]);
   sluice = await SluiceInstance.start({
     env: {
-      DATABASE_URL: db.url,
+      // As in production: who serves is not who owns.
+      DATABASE_URL: await db.applicationUrl(),
+      SLUICE_DATABASE_OWNER_URL: db.url,
       TEMPORAL_ADDRESS: temporal.address,
       OTEL_EXPORTER_OTLP_ENDPOINT: collector.address,
       SLUICE_TRACE_SAMPLING: '1',

@@ -50,6 +50,8 @@ beforeAll(async () => {
   const [api] = await sluice.pids('api');
   const address = new URL(/DATABASE_URL=([^\0]*)/.exec(await readFile(`/proc/${api}/environ`, 'utf8'))![1]!);
   secrets.set("the database's password", decodeURIComponent(address.password));
+  const owners = await readFile(join(sluice.home, 'postgres', 'password'), 'utf8');
+  secrets.set("the password of the database's owner", owners.trim());
 });
 afterAll(async () => {
   await sluice?.[Symbol.asyncDispose]();

@@ -1,7 +1,7 @@
 import { freePort } from '#libs/platform';
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -32,9 +32,7 @@ export class ApiFleet implements AsyncDisposable {
 
   static async start(sluice: SluiceInstance, count: number, env: Record<string, string> = {}): Promise<ApiFleet> {
     const [pid] = await sluice.pids('api');
-    const given = Object.fromEntries(
-      (await readFile(`/proc/${pid}/environ`, 'utf8')).split('\0').map((pair) => pair.split(/=(.*)/s).slice(0, 2)),
-    ) as Record<string, string>;
+    const given = await sluice.environmentOf(pid);
     const folder = await mkdtemp(join(tmpdir(), 'sluice-fleet-'));
     const members: Member[] = [];
     for (let index = 0; index < count; index += 1) {

@@ -1,4 +1,4 @@
-import { Database } from '#libs/store';
+import { applicationRole, Database } from '#libs/store';
 import { randomBytes } from 'node:crypto';
 import pg from 'pg';
 import { inject } from 'vitest';
@@ -7,6 +7,8 @@ export interface FreshDatabase extends AsyncDisposable {
   url: string;
   name: string;
   database: Database;
+  /** Makes a login of the application's own, as an administrator would. @returns its address; gone with the database */
+  applicationUrl(): Promise<string>;
   /** Cuts all connections and refuses new ones, as when PostgreSQL is down. */
   takeAway(): Promise<void>;
   giveBack(): Promise<void>;
@@ -19,10 +21,17 @@ export async function freshDatabase(): Promise<FreshDatabase> {
   await asAdmin(`CREATE DATABASE ${name}`);
   const database = await Database.connect({ url, applicationName: 'test' });
   await database.migrate();
+  const logins: string[] = [];
   return {
     url,
     name,
     database,
+    applicationUrl: async () => {
+      const login = `${name}_app_${logins.length}`;
+      await asAdmin(`CREATE ROLE ${login} LOGIN PASSWORD 'application' IN ROLE ${applicationRole}`);
+      logins.push(login);
+      return Object.assign(new URL(url), { username: login, password: 'application' }).href;
+    },
     takeAway: async () => {
       await asAdmin(`ALTER DATABASE ${name} ALLOW_CONNECTIONS false`);
       await asAdmin(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '${name}'`);
@@ -31,6 +40,7 @@ export async function freshDatabase(): Promise<FreshDatabase> {
     [Symbol.asyncDispose]: async () => {
       await database[Symbol.asyncDispose]();
       await asAdmin(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`);
+      for (const login of logins) await asAdmin(`DROP ROLE ${login}`);
     },
   };
 }

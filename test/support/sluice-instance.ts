@@ -105,6 +105,12 @@ export class SluiceInstance implements AsyncDisposable {
     return found.sort((a, b) => a - b);
   }
 
+  /** What one of its processes was started with. */
+  async environmentOf(pid: number | undefined): Promise<Record<string, string>> {
+    const pairs = (await readFile(`/proc/${pid}/environ`, 'utf8')).split('\0').filter(Boolean);
+    return Object.fromEntries(pairs.map((pair) => pair.split(/=(.*)/s).slice(0, 2) as [string, string]));
+  }
+
   async waitFor(text: string, deadlineMs: number): Promise<void> {
     const deadline = performance.now() + deadlineMs;
     while (!this.output.includes(text)) {

@@ -55,7 +55,7 @@ export const oipSchemas: Record<string, object> = {
   OipError: object(['error'], { error: text('One sentence.') }),
   OipServer: object(['name', 'version', 'extensions'], { name: text(), version: text(), extensions: list(text()) }),
   OipLive: flag('live'),
-  OipReady: flag('ready'),
+  OipReady: object(['ready'], { ready: { type: 'boolean' }, notices: list(text()) }),
   OipModelReady: object(['name', 'ready'], { name: text(), ready: { type: 'boolean' } }),
   OipModelMetadata: object(['name', 'platform', 'inputs', 'outputs'], {
     name: text(),

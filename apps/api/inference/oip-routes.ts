@@ -39,6 +39,8 @@ export interface OipRoutesOptions {
   pseudonyms?: Pick<SubjectPseudonyms, 'of'> | undefined;
   admissions: Pick<Admissions, 'enter'>;
   isReady(): boolean;
+  /** What an operator should know although all is ready. */
+  notices?: readonly string[] | undefined;
   /** New inference is refused. */
   isDraining(): boolean;
   bodyLimitBytes: number;
@@ -92,9 +94,10 @@ function setUp(scope: FastifyInstance, options: OipRoutesOptions): void {
   inferRoutes(scope, options, [identify('infer'), refuseWhenDraining, admitter(options)]);
 }
 
-function healthRoutes(scope: FastifyInstance, { isReady }: OipRoutesOptions): void {
+function healthRoutes(scope: FastifyInstance, { isReady, notices = [] }: OipRoutesOptions): void {
+  const detail = notices.length === 0 ? {} : { notices };
   scope.get('/health/live', () => ({ live: true }));
-  scope.get('/health/ready', (_req, reply) => sendReadiness(reply, isReady(), { ready: isReady() }));
+  scope.get('/health/ready', (_req, reply) => sendReadiness(reply, isReady(), { ready: isReady(), ...detail }));
 }
 
 function drainRefusal({ isDraining }: OipRoutesOptions): onRequestHookHandler {

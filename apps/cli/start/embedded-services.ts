@@ -7,6 +7,7 @@ import {
   TemporalServer,
   type SluiceConfig,
 } from '#libs/platform';
+import { applicationRole } from '#libs/store';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Progress } from './progress.js';
@@ -20,18 +21,26 @@ export interface Service {
   kill(): void;
 }
 
+export interface DatabaseService extends Service {
+  /** The same database as whom the tables belong to. For the launcher alone: no other process is given it. */
+  ownerAddress: string;
+}
+
 const pauseBeforeRestartMs = 500;
+const database = 'sluice';
 const usualTemporalPort = 7_233;
 const usualTemporalUiPort = 8_233;
 
 /** PostgreSQL: the one that DATABASE_URL names, or the embedded one. */
-export async function startDatabase(config: SluiceConfig, progress: Progress): Promise<Service> {
-  if (config.databaseUrl !== undefined) return external(config.databaseUrl);
+export async function startDatabase(config: SluiceConfig, progress: Progress): Promise<DatabaseService> {
+  const { databaseUrl, databaseOwnerUrl: ownerAddress = databaseUrl } = config;
+  if (databaseUrl !== undefined && ownerAddress !== undefined) return { ...external(databaseUrl), ownerAddress };
   const folder = join(config.home, 'postgres');
   const onLine = logTo(config, 'postgres');
   return progress.step('PostgreSQL', 'starting', async () => {
     let postgres = await EmbeddedPostgres.start({ folder, onLine });
-    await postgres.createDatabase('sluice');
+    await postgres.createDatabase(database);
+    const address = await postgres.login(applicationRole, database);
     const keeper = keepAlive(
       () => postgres.child.exited(),
       async () => {
@@ -41,7 +50,8 @@ export async function startDatabase(config: SluiceConfig, progress: Progress): P
       (how) => progress.line(`  PostgreSQL   ended (${how}); starting it again`),
     );
     return {
-      address: postgres.url('sluice'),
+      address,
+      ownerAddress: postgres.url(database),
       stop: () => keeper.end(() => postgres.stop()),
       kill: () => keeper.endNow(() => postgres.child.kill()),
     };

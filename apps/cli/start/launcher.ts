@@ -22,6 +22,7 @@ import { Keystrokes, type SignalWay } from './keystrokes.js';
 import { OwnApi } from './own-api.js';
 import { Progress } from './progress.js';
 import { offerSamples } from './samples.js';
+import { bringSchemaUpToDate } from './schema.js';
 import { startSupervisor } from './supervisor.js';
 import { welcome } from './welcome.js';
 
@@ -95,11 +96,18 @@ async function startAll(
   const temporal = await startTemporal(config, progress, env);
   running.add('Temporal', temporal);
 
-  const database = await Database.connect({ url: postgres.address, applicationName: 'sluice-launcher', poolSize: 4 });
+  await progress.step('schema', 'bringing it up to date', () =>
+    bringSchemaUpToDate(postgres.ownerAddress, { ...config, databaseUrl: postgres.address }),
+  );
+  // From here on as the application: the owner is not needed any more.
+  const database = await Database.connect({
+    url: postgres.address,
+    applicationName: 'sluice-launcher',
+    poolSize: 4,
+    isRestricted: true,
+  });
   running.add('database connections', { stop: () => database[Symbol.asyncDispose](), kill: () => undefined });
-  await progress.step('schema', 'bringing it up to date', () => database.migrate());
   await sealAuditRows(database, { keys: new AuditKeys(Buffer.from(masterKey, 'hex'), config.earlierMasterKeys) });
-  await database.query('UPDATE audit_retention SET days = $1', [config.auditRetentionDays]);
   const adminKeyFile = join(config.home, 'admin-key');
   await ensureAdminKey({ database, homeFile: adminKeyFile, masterKey: Buffer.from(masterKey, 'hex') });
   if (folder.record.hasSamples !== true) {
@@ -130,16 +138,17 @@ async function startAll(
     await waitUntilReady(config, ownApi);
   });
   running.add('state folder', { stop: () => folder[Symbol.asyncDispose](), kill: () => undefined });
-  progress.line(await welcome(config, adminKeyFile, temporal, ownApi));
+  progress.line(await welcome(config, adminKeyFile, temporal, ownApi, database.wallGaps));
 }
 
-function addresses(config: SluiceConfig, postgres: Service, temporal: Service): Record<string, string> {
+function addresses(config: SluiceConfig, postgres: Service, temporal: Service): Record<string, string | undefined> {
   return {
     SLUICE_HOME: config.home,
     SLUICE_HOST: config.host,
     SLUICE_PORT: String(config.port),
     SLUICE_GRPC_PORT: String(config.grpcPort),
     DATABASE_URL: postgres.address,
+    SLUICE_DATABASE_OWNER_URL: undefined,
     TEMPORAL_ADDRESS: temporal.address,
   };
 }

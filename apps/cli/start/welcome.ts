@@ -13,6 +13,7 @@ export async function welcome(
   adminKeyFile: string,
   temporal: Service,
   api: OwnApi,
+  wallGaps: readonly string[],
 ): Promise<string> {
   const { base } = api;
   const keyPath = shortest(adminKeyFile);
@@ -52,6 +53,12 @@ export async function welcome(
       '',
       `WARNING: the API listens on ${config.host} without TLS: keys and data cross the network in the clear.`,
       'Set SLUICE_TLS=self-signed or SLUICE_TLS=files; or SLUICE_TLS=off when a proxy in front of it speaks TLS.',
+    );
+  if (wallGaps.length > 0)
+    lines.push(
+      '',
+      `WARNING: the audit trail has no wall: the login of DATABASE_URL ${wallGaps[0]}, so whoever runs SQL in the API could change it.`,
+      'Give the application a login of its own: docs/how-to/wall-off-the-database.md',
     );
   lines.push('', 'Ctrl-C drains and stops everything.', '');
   return lines.join('\n');

@@ -1,6 +1,6 @@
 import { days } from '#libs/kernel';
 import { createLogger } from '#libs/platform';
-import type { Database } from '#libs/store';
+import { Database } from '#libs/store';
 import { randomUUID } from 'node:crypto';
 import { expect, it } from 'vitest';
 import { freshDatabase } from '../../../test/support/database.js';
@@ -78,6 +78,26 @@ it('takes the table of before in as it is, and deletes what is too old there row
   expect((await keep(db.database)).dropped).toEqual([]);
   const [row] = await db.database.query<{ count: string }>('SELECT count(*) FROM request_records');
   expect(row!.count).toBe('1');
+});
+
+it('makes places and lets old records go as the application too, which owns none of them', async () => {
+  await using db = await freshDatabase();
+  const url = await db.applicationUrl();
+  await using application = await Database.connect({ url, applicationName: 'test', isRestricted: true });
+  expect((await keep(application)).made).toHaveLength(3);
+  await insert(application, `now() - interval '29 days'`);
+  await insert(application, `now() - interval '31 days'`);
+  const far = `now() - interval '60 days'`;
+  await db.database.query('ALTER TABLE request_records DETACH PARTITION request_records_before');
+  await db.database.query(
+    `CREATE TABLE ${await dayName(db.database, far)} PARTITION OF request_records
+     FOR VALUES FROM ('${utcDay(60)} 00:00:00+00') TO ('${utcDay(59)} 00:00:00+00')`,
+  );
+  await insert(application, far);
+  await insert(application, `now() - interval '40 days'`);
+  expect((await keep(application)).dropped).toEqual([await dayName(db.database, far)]);
+  // What fitted in no day goes row by row.
+  expect(await application.query('SELECT 1 FROM request_records')).toEqual([]);
 });
 
 it('lets one process work at a time', async () => {
