@@ -115,6 +115,18 @@ it('charges a failed request nothing, and a request twice settled once', async (
   await vi.waitFor(async () => expect(await periodOf(db.database, budgetId)).toMatchObject({ spent: 20 }), soon);
 });
 
+it('writes each settlement once and loses none, however many ask for it at the same time', async () => {
+  const budgetId = await madeBudget(db.database, { limit: 1_000, subject: subject() });
+  const budgets = await started({ settleEveryMs: 1 });
+  for (let round = 1; round <= 50; round += 1) {
+    (await budgets.reserve(payer, worst(1), 'r')).settle(used(1));
+    await Promise.all([budgets.flush(), budgets.flush(), budgets.flush()]);
+    expect(await periodOf(db.database, budgetId)).toMatchObject({ spent: round });
+  }
+  const { usage } = await new Usage(db.database).find({ groupBy: [], asked: {}, allowed: {} });
+  expect(usage[0]).toMatchObject({ requests: 50, tokensIn: 50 });
+});
+
 it('refuses what does not fit, naming the budget and what would', async () => {
   await madeBudget(db.database, { limit: 100, subject: subject() });
   const refusals: string[] = [];
