@@ -12,6 +12,7 @@ import { Privacy1763900000015 } from './0015-privacy.js';
 import { Limits1763900000010 } from './0010-limits.js';
 import { Budgets1763900000011 } from './0011-budgets.js';
 import { AuditChain1763900000012 } from './0012-audit-chain.js';
+import { BudgetReaders1763900000019 } from './0019-budget-readers.js';
 
 /** In order. Forward only, one concern each. */
 export const migrations = [
@@ -29,4 +30,5 @@ export const migrations = [
   IdempotencyKeys1763900000013,
   RequestPartitions1763900000014,
   Privacy1763900000015,
+  BudgetReaders1763900000019,
 ];
