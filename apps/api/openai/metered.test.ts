@@ -168,7 +168,7 @@ it('charges once a caller who hangs up while the second model server is at work'
 
 it('charges nothing but the price of a failure when the model server dies in mid-stream, and frees what was held', async () => {
   const served = await serve((request, res) => {
-    speaking(request, res);
+    void speaking(request, res);
     setImmediate(() => res.destroy());
   });
   const answer = await answerOf(sent(served));
