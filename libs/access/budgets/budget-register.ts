@@ -68,7 +68,7 @@ export class BudgetRegister {
     const id = randomUUID();
     const secret = wish.webhookUrl === undefined ? undefined : `whsec_${randomBytes(24).toString('base64')}`;
     const sealed = secret === undefined ? undefined : this.seal.seal(secret, webhookPurpose(id));
-    const view = await this.changed(async (tx) => {
+    return this.changed(async (tx) => {
       const tenantId = await tenantOf(tx, wish.subject, by.tenantId);
       await refuseTimeZone(tx, wish.timeZone);
       const thresholds = [...new Set(wish.thresholds)].sort((one, other) => one - other);
@@ -97,9 +97,8 @@ export class BudgetRegister {
       const { kind, id: subjectId } = wish.subject;
       const { unit, limit, period, isHard } = wish;
       await this.prove(tx, 'budget.add', id, by, { subject: `${kind}:${subjectId}`, unit, limit, period, isHard });
-      return viewIn(tx, id, by.tenantId);
+      return { ...(await viewIn(tx, id, by.tenantId)), ...(secret !== undefined && { webhookSecret: secret }) };
     });
-    return { ...view, ...(secret !== undefined && { webhookSecret: secret }) };
   }
 
   /** Those in force, the newest first. */
@@ -136,12 +135,14 @@ export class BudgetRegister {
     });
   }
 
-  private async changed(work: (tx: Tx) => Promise<BudgetView>): Promise<BudgetView> {
-    const { view, change } = await this.database.run(async (tx) => ({
-      view: await work(tx),
-      change: await changeIdIn(tx),
-    }));
-    await this.afterChange(change);
+  private async changed<View extends BudgetView>(work: (tx: Tx) => Promise<View>): Promise<View> {
+    let change: BudgetChangeId | undefined;
+    // What is answered is what the unit of work returns, and nothing else: then it can be kept with the change.
+    const view = await this.database.run(async (tx) => {
+      change = await changeIdIn(tx);
+      return work(tx);
+    });
+    await this.afterChange(change!);
     return view;
   }
 
