@@ -59,7 +59,7 @@ export function assembleSpending(
     spending: {
       currency,
       prices: new PriceList(database, refresh),
-      register: new BudgetRegister(database, seal, refresh),
+      register: new BudgetRegister(database, seal, (change) => budgets.spread(change)),
       usage: new Usage(database, () => budgets.flush()),
     },
   };

@@ -4,14 +4,15 @@ import type { Database } from '#libs/store';
 
 /** Makes what limits consist of. They hold once the book has been loaded. */
 export function assembleLimits(
-  config: Pick<SluiceConfig, 'redisUrl' | 'limitsWithoutRedis'>,
+  config: Pick<SluiceConfig, 'redisUrl' | 'limitsWithoutRedis' | 'limitsLeaseSeconds'>,
   { database, log, telemetry }: { database: Database; log: Logger; telemetry: Telemetry },
   stack: AsyncDisposableStack,
 ): Limiting {
-  const { redisUrl, limitsWithoutRedis } = config;
+  const { redisUrl, limitsWithoutRedis, limitsLeaseSeconds: leaseSeconds } = config;
   const stores = stack.use(
     limitStores({
       redisUrl,
+      leaseSeconds,
       withoutRedis: limitsWithoutRedis,
       onLost: (err) =>
         log.error({ err, without: limitsWithoutRedis }, 'Redis does not answer; limits go on without it as configured'),

@@ -64,6 +64,7 @@ const variables = z.object({
       'must be refuse, or local:<share> with a share above 0 and up to 1',
     )
     .default('refuse'),
+  SLUICE_LIMITS_LEASE_SECONDS: wholeSeconds(30),
   OTEL_EXPORTER_OTLP_ENDPOINT: z.url().optional(),
   SLUICE_TRACE_SAMPLING: z.coerce.number().min(0).max(1).default(0.01),
   SLUICE_LOG_LEVEL: z.enum(logLevels).default('info'),

@@ -33,6 +33,8 @@ export interface SluiceConfig {
   apiProcesses: number;
   /** What holds while Redis does not answer: nobody is let in, or this share of the limits in each process. */
   limitsWithoutRedis: { kind: 'refuse' } | { kind: 'local'; share: number };
+  /** A slot of concurrent requests whose API process does not renew it for so long is free again. */
+  limitsLeaseSeconds: number;
   otlpEndpoint: string | undefined;
   /** Share of requests without a sampled parent that are traced, 0 to 1. */
   traceSampling: number;
@@ -125,6 +127,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): S
     redisUrl: value.REDIS_URL,
     apiProcesses: value.SLUICE_API_PROCESSES,
     limitsWithoutRedis: withoutRedis(value.SLUICE_LIMITS_WITHOUT_REDIS),
+    limitsLeaseSeconds: value.SLUICE_LIMITS_LEASE_SECONDS,
     otlpEndpoint: value.OTEL_EXPORTER_OTLP_ENDPOINT,
     traceSampling: value.SLUICE_TRACE_SAMPLING,
     logLevel: value.SLUICE_LOG_LEVEL,

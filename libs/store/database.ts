@@ -95,7 +95,7 @@ export class Database implements AsyncDisposable {
     return this.guard(() =>
       this.source.transaction(async (tx) => {
         const result = await work(tx);
-        await commitCondition.getStore()?.(tx);
+        await commitCondition.getStore()?.(tx, result);
         return result;
       }),
     );

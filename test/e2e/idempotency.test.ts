@@ -80,3 +80,25 @@ it('makes exactly one change when its process is killed in the middle of the fir
   expect(await keysNamed('killed')).toBe(1);
   expect(await post(other, 'killed', 'killed')).toMatchObject({ status: 201, replayed: true });
 }, 180_000);
+
+it('shows the key that it made when its process is killed after the change and before the answer', async () => {
+  // Whoever keeps an answer waits for the lock that the test holds; the change is committed by then.
+  await database.query(`CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql
+    AS 'BEGIN PERFORM pg_advisory_xact_lock(38); RETURN NEW; END'`);
+  await database.query(`CREATE TRIGGER wait BEFORE UPDATE ON idempotency_keys FOR EACH ROW WHEN (OLD.state = 'answered')
+    EXECUTE FUNCTION wait()`);
+  await database.query('SELECT pg_advisory_lock(38)');
+  const cutOff = post(bases[1]!, 'unheard', 'unheard').catch(() => 'cut off');
+  const waiting = `SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND objid = 38 AND NOT granted`;
+  await expect.poll(async () => (await database.query(waiting)).rowCount, { timeout: 30_000 }).toBe(1);
+  second.kill('SIGKILL');
+  expect(await cutOff).toBe('cut off');
+  // PostgreSQL would notice by itself that nobody is there any more, only later.
+  await database.query(`SELECT pg_terminate_backend(pid) FROM (${waiting}) w`);
+  const again = await post(sluice.base, 'unheard', 'unheard');
+  expect(again).toMatchObject({ status: 201, replayed: true });
+  expect(await keysNamed('unheard')).toBe(1);
+  const { key } = JSON.parse(again.body) as { key: string };
+  const headers = { authorization: `Bearer ${key}` };
+  await expect.poll(async () => (await fetch(`${sluice.base}/v1/models`, { headers })).status).toBe(200);
+}, 60_000);

@@ -9,6 +9,7 @@ import {
   type RequestRecord,
   type ServedVersion,
 } from '#libs/inference';
+import type { Budgets, Principal } from '#libs/access';
 import { createLogger } from '#libs/platform';
 import { sluiceError, systemClock } from '#libs/kernel';
 import fastify, { type FastifyInstance } from 'fastify';
@@ -30,6 +31,11 @@ export interface GatewaySettings {
   bodyLimitBytes?: number;
   /** Left out: everybody is let in. */
   admissions?: Admissions;
+  /** Left out: nothing is paid. */
+  budgets?: Pick<Budgets, 'meter'>;
+  caller?: Principal;
+  /** Without TLS. Left out: HTTP/1.1. */
+  isHttp2?: boolean;
 }
 
 export interface Gateway extends AsyncDisposable {
@@ -82,15 +88,19 @@ export async function startGateway(settings: GatewaySettings): Promise<Gateway> 
     replicaWaitMs: 2_000,
     ...settings.service,
   });
-  const server = fastify({ forceCloseConnections: true });
+  // Everything that this file uses of a server is the same in both.
+  const server = (settings.isHttp2 === true
+    ? fastify({ http2: true })
+    : fastify({ forceCloseConnections: true })) as unknown as FastifyInstance;
   await server.register(openAiRoutes, {
     language: service,
     state: { snapshot: { endpoints, versions: new Map(), replicas: new Map() } },
     admissions: settings.admissions ?? openAdmissions,
+    budgets: settings.budgets,
     authenticate: (req) => {
       if (req.headers.authorization === undefined) throw sluiceError('SLU_ACCESS_KEY_MISSING');
       if (req.headers.authorization !== `Bearer ${gatewayKey}`) throw sluiceError('SLU_ACCESS_KEY_INVALID');
-      return somePrincipal({ id: 'k1' });
+      return settings.caller ?? somePrincipal({ id: 'k1' });
     },
     isDraining: () => isDraining,
     bodyLimitBytes: settings.bodyLimitBytes ?? 8_388_608,

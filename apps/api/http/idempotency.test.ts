@@ -1,5 +1,7 @@
+import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { managementApi, type ManagementApi } from '../../../test/support/management-api.js';
+import { answeredByTheirUnit } from './idempotency.js';
 
 let api: ManagementApi;
 let count = 0;
@@ -81,6 +83,56 @@ it('does not let a caller in by a kept answer when its key is revoked', async ()
   const inner = fresh();
   await api.app.inject({ method: 'DELETE', url: `/api/keys/${id}`, headers: api.as.admin });
   expect((await post(inner, { name: inner, role: 'caller' }, '/api/keys', headers)).statusCode).toBe(401);
+});
+
+it('gives the same answer again, byte for byte, where the process dies after the change and before it keeps its answer', async () => {
+  const { database } = api.db;
+  const made = async (url: string, body: object): Promise<string> =>
+    (await post(fresh(), body, url)).json<{ id: string }>().id;
+  const tenantId = await made('/api/tenants', { name: fresh() });
+  const projectId = await made('/api/projects', { name: fresh(), tenantId });
+  const keyId = await made('/api/keys', { name: fresh(), role: 'caller' });
+  const bodies: Record<string, object> = {
+    '/api/keys': { name: fresh(), role: 'caller', expiresAt: '2040-01-01T00:00:00Z' },
+    '/api/keys/:id/rotate': { overlapSeconds: 60 },
+    '/api/tenants': { name: fresh() },
+    '/api/projects': { name: fresh(), tenantId },
+    '/api/people': { name: fresh(), issuer: 'https://issuer.example', subject: fresh(), tenantId },
+    '/api/service-accounts': { name: fresh(), projectId },
+    '/api/prices': { endpoint: fresh(), requestMicros: 7 },
+    '/api/budgets': {
+      name: 'b',
+      subject: { kind: 'key', id: keyId },
+      unit: 'tokens',
+      limit: 9,
+      period: 'month',
+      isHard: true,
+      thresholds: [50],
+      webhookUrl: 'https://hooks.example/x',
+    },
+    '/api/audit/holds': { reason: 'a case', actor: `key:${randomUUID()}` },
+  };
+  expect(Object.keys(bodies).sort()).toEqual([...answeredByTheirUnit].sort());
+  // Once the answer has been kept with the change, nothing is written about it any more, as if nobody were there to do so.
+  await database.query(`CREATE FUNCTION dead() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'`);
+  await database.query(`CREATE TRIGGER dead BEFORE UPDATE ON idempotency_keys FOR EACH ROW WHEN (OLD.state <> 'running')
+    EXECUTE FUNCTION dead()`);
+  for (const [route, body] of Object.entries(bodies)) {
+    const url = route.replace(':id', keyId);
+    const key = fresh();
+    const first = await post(key, body, url);
+    const again = await post(key, body, url);
+    expect(first.body).toContain('"id":');
+    expect([url, first.statusCode, again.statusCode, again.headers['idempotent-replayed']]).toEqual([
+      url,
+      201,
+      201,
+      'true',
+    ]);
+    expect(again.body).toBe(first.body);
+    for (const name of ['content-type', 'location', 'etag']) expect(again.headers[name]).toBe(first.headers[name]);
+  }
+  await database.query('DROP TRIGGER dead ON idempotency_keys');
 });
 
 it('refuses a key with an archive, and says that none is needed there', async () => {

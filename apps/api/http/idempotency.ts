@@ -25,6 +25,18 @@ const keptHeaders = ['content-type', 'location', 'etag', 'retry-after', 'sluice-
 const passing: ReadonlySet<number> = new Set([400, 401, 403, 408, 413, 415, 422, 425, 429]);
 /** The failure that is promised to leave nothing behind. */
 const undone = 'SLU_PLATFORM_TEMPORAL_DOWN';
+/** These answer 201 with exactly what their one unit of work returns, so the answer is kept as the change commits. */
+export const answeredByTheirUnit: ReadonlySet<string> = new Set([
+  '/api/keys',
+  '/api/keys/:id/rotate',
+  '/api/tenants',
+  '/api/projects',
+  '/api/people',
+  '/api/service-accounts',
+  '/api/prices',
+  '/api/budgets',
+  '/api/audit/holds',
+]);
 const inProtocol = /^\/v2\/(?:repository\/models\/|logging$|trace\/setting$|models\/.*\/trace\/setting$)/;
 
 /**
@@ -33,10 +45,10 @@ const inProtocol = /^\/v2\/(?:repository\/models\/|logging$|trace\/setting$|mode
  */
 export function keepAnswers(fastify: FastifyInstance, ledger: Pick<IdempotencyLedger, 'admit'>): void {
   fastify.decorateRequest('idempotencyClaim', undefined);
-  const admit = admission(ledger);
   fastify.addHook('onRoute', (route) => {
     if (!takesIdempotencyKey(route)) return;
-    route.preHandler = [...[route.preHandler ?? []].flat(), admit];
+    const answerOf = answeredByTheirUnit.has(route.url) ? created : () => undefined;
+    route.preHandler = [...[route.preHandler ?? []].flat(), admission(ledger, answerOf)];
     route.onSend = [...[route.onSend ?? []].flat(), settle];
   });
 }
@@ -45,7 +57,7 @@ export const takesIdempotencyKey = ({ method, url }: Pick<RouteOptions, 'method'
   [method].flat().includes('POST') && (url.startsWith('/api/') || inProtocol.test(url));
 
 const admission =
-  (ledger: Pick<IdempotencyLedger, 'admit'>) =>
+  (ledger: Pick<IdempotencyLedger, 'admit'>, answerOf: (result: unknown) => KeptAnswer | undefined) =>
   (req: FastifyRequest, reply: FastifyReply, goOn: GoOn): void => {
     const header = req.headers['idempotency-key'];
     if (header === undefined) return goOn();
@@ -54,11 +66,18 @@ const admission =
         if ('status' in begun) return replay(reply, begun);
         req.idempotencyClaim = begun;
         // Whatever the handler commits, commits together with the claim.
-        return commitCondition.run((tx) => begun.confirm(tx), goOn);
+        return commitCondition.run((tx, result) => begun.confirm(tx, answerOf(result)), goOn);
       },
       (failure: Error) => goOn(failure),
     );
   };
+
+/** As Nest answers it. */
+const created = (result: unknown): KeptAnswer => ({
+  status: 201,
+  headers: { 'content-type': 'application/json; charset=utf-8' },
+  body: JSON.stringify(result),
+});
 
 async function begin(
   ledger: Pick<IdempotencyLedger, 'admit'>,

@@ -3,6 +3,7 @@ import { appendAudit } from '#libs/audit';
 import { sluiceError } from '#libs/kernel';
 import type { Database, Tx } from '#libs/store';
 import type { SecretSeal } from '../secret-seal.js';
+import { changeIdIn, type BudgetChangeId } from './budget-readers.js';
 import {
   budgetColumns,
   budgetOf,
@@ -54,12 +55,12 @@ export interface BudgetActor {
   tenantId: string | undefined;
 }
 
-/** The budgets as stored. Each change and its audit row commit together. */
+/** The budgets as stored. Each change and its audit row commit together; it is answered when every process goes by it. */
 export class BudgetRegister {
   constructor(
     private readonly database: Database,
     private readonly seal: SecretSeal,
-    private readonly afterChange: () => Promise<void> = async () => undefined,
+    private readonly afterChange: (change: BudgetChangeId) => Promise<void> = async () => undefined,
   ) {}
 
   /** @returns with the secret of its webhook, for the only time. @throws SLU_REQUEST_INVALID */
@@ -67,7 +68,7 @@ export class BudgetRegister {
     const id = randomUUID();
     const secret = wish.webhookUrl === undefined ? undefined : `whsec_${randomBytes(24).toString('base64')}`;
     const sealed = secret === undefined ? undefined : this.seal.seal(secret, webhookPurpose(id));
-    const view = await this.database.run(async (tx) => {
+    return this.changed(async (tx) => {
       const tenantId = await tenantOf(tx, wish.subject, by.tenantId);
       await refuseTimeZone(tx, wish.timeZone);
       const thresholds = [...new Set(wish.thresholds)].sort((one, other) => one - other);
@@ -96,10 +97,8 @@ export class BudgetRegister {
       const { kind, id: subjectId } = wish.subject;
       const { unit, limit, period, isHard } = wish;
       await this.prove(tx, 'budget.add', id, by, { subject: `${kind}:${subjectId}`, unit, limit, period, isHard });
-      return viewIn(tx, id, by.tenantId);
+      return { ...(await viewIn(tx, id, by.tenantId)), ...(secret !== undefined && { webhookSecret: secret }) };
     });
-    await this.afterChange();
-    return { ...view, ...(secret !== undefined && { webhookSecret: secret }) };
   }
 
   /** Those in force, the newest first. */
@@ -114,7 +113,7 @@ export class BudgetRegister {
 
   /** What is granted already stays granted: a lower limit counts for everything after it. @throws SLU_BUDGET_UNKNOWN, SLU_BUDGET_ENDED */
   async change(id: string, change: BudgetChange, by: BudgetActor): Promise<BudgetView> {
-    const view = await this.database.run(async (tx) => {
+    return this.changed(async (tx) => {
       await lockOwn(tx, id, by.tenantId);
       await tx.query(
         `UPDATE budgets SET name = coalesce($2, name), limit_units = coalesce($3, limit_units),
@@ -124,19 +123,26 @@ export class BudgetRegister {
       await this.prove(tx, 'budget.change', id, by, detailOf(change));
       return viewIn(tx, id, by.tenantId);
     });
-    await this.afterChange();
-    return view;
   }
 
   /** From then on nothing counts against it. @throws SLU_BUDGET_UNKNOWN, SLU_BUDGET_ENDED */
   async end(id: string, by: BudgetActor): Promise<BudgetView> {
-    const view = await this.database.run(async (tx) => {
+    return this.changed(async (tx) => {
       await lockOwn(tx, id, by.tenantId);
       await tx.query('UPDATE budgets SET ended_at = now() WHERE id = $1', [id]);
       await this.prove(tx, 'budget.end', id, by, {});
       return viewIn(tx, id, by.tenantId);
     });
-    await this.afterChange();
+  }
+
+  private async changed<View extends BudgetView>(work: (tx: Tx) => Promise<View>): Promise<View> {
+    let change: BudgetChangeId | undefined;
+    // What is answered is what the unit of work returns, and nothing else: then it can be kept with the change.
+    const view = await this.database.run(async (tx) => {
+      change = await changeIdIn(tx);
+      return work(tx);
+    });
+    await this.afterChange(change!);
     return view;
   }
 

@@ -3,10 +3,13 @@ import { isSluiceError } from '#libs/kernel';
 import { createLogger } from '#libs/platform';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { freshDatabase, type FreshDatabase } from '../../../test/support/database.js';
-import { madeBudget, periodOf } from '../../../test/support/budgets.js';
+import { defaultTenantId, madeBudget, periodOf } from '../../../test/support/budgets.js';
 import { Budgets, type BudgetsSettings } from './budgets.js';
 import type { Payer } from './budget.js';
 import { LeaseLedger } from './lease-ledger.js';
+import { BudgetReaders } from './budget-readers.js';
+import { BudgetRegister } from './budget-register.js';
+import { SecretSeal } from '../secret-seal.js';
 import { PriceList } from './price-list.js';
 import type { WorstCase } from './request-meter.js';
 import { Usage } from './usage.js';
@@ -136,6 +139,50 @@ it('charges a failed request nothing, and a request twice settled once', async (
   reservation.settle(used(50));
   reservation.release();
   await vi.waitFor(async () => expect(await periodOf(db.database, budgetId)).toMatchObject({ spent: 20 }), soon);
+});
+
+it('writes each settlement once and loses none, however many ask for it at the same time', async () => {
+  const budgetId = await madeBudget(db.database, { limit: 1_000, subject: subject() });
+  const budgets = await started({ settleEveryMs: 1 });
+  for (let round = 1; round <= 50; round += 1) {
+    (await budgets.reserve(payer, worst(1), 'r')).settle(used(1));
+    await Promise.all([budgets.flush(), budgets.flush(), budgets.flush()]);
+    expect(await periodOf(db.database, budgetId)).toMatchObject({ spent: round });
+  }
+  const { usage } = await new Usage(db.database).find({ groupBy: [], asked: {}, allowed: {} });
+  expect(usage[0]).toMatchObject({ requests: 50, tokensIn: 50 });
+});
+
+it('answers a new budget when every process that lives goes by it', async () => {
+  const patient = { patienceMs: 60_000 };
+  const [here, there] = [await started(patient), await started(patient)];
+  const seal = new SecretSeal(Buffer.alloc(32, 1));
+  const register = new BudgetRegister(db.database, seal, (change) => here.spread(change));
+  const wish = { unit: 'tokens', limit: 5, period: 'total', timeZone: 'UTC', isHard: true, thresholds: [] } as const;
+  const tenant = { kind: 'tenant', id: defaultTenantId } as const;
+  let isAnswered = false;
+  const adding = register
+    .add({ name: 'new', subject: tenant, ...wish }, { actor: 'system', requestId: 'r', tenantId: undefined })
+    .then(() => (isAnswered = true));
+  // Nobody tells the other process for now.
+  await vi.waitFor(async () => expect(await db.database.query('SELECT 1 FROM budgets')).toHaveLength(1), soon);
+  await here.settled();
+  expect(isAnswered).toBe(false);
+  there.onChange({ table: 'budgets', key: 'new' });
+  await adding;
+  await expect(there.reserve({ ...payer, tenantId: tenant.id }, worst(6), 'r')).rejects.toThrow('has 5 tokens left');
+});
+
+it('waits with a change of budgets for a process that is behind only so long, and for a dead one not at all', async () => {
+  const here = await started();
+  const behind = `INSERT INTO budget_processes (id, state, seen_at, read_as_of)
+    VALUES (gen_random_uuid(), 'live', now() + interval '1 hour', '1:1:') RETURNING pg_current_xact_id()::text AS change`;
+  const [row] = await db.database.query<{ change: string }>(behind);
+  await here.refresh();
+  const readers = new BudgetReaders(db.database, 50);
+  expect(await readers.untilAllKnow(row!.change)).toBe(false);
+  await db.database.query(`UPDATE budget_processes SET seen_at = seen_at - interval '2 hours' WHERE seen_at > now()`);
+  expect(await readers.untilAllKnow(row!.change)).toBe(true);
 });
 
 it('refuses what does not fit, naming the budget and what would', async () => {

@@ -6,6 +6,7 @@ import type { Change, ChangeFeedListener, Database } from '#libs/store';
 import { BudgetBook } from './budget-book.js';
 import { BudgetRefusal } from './budget-refusal.js';
 import type { Budget, Payer } from './budget.js';
+import { BudgetReaders, type BudgetChangeId } from './budget-readers.js';
 import { BudgetCounts } from './budget-counts.js';
 import { DatabaseClock } from './database-clock.js';
 import { HeldBudget } from './held-budget.js';
@@ -28,6 +29,8 @@ export interface BudgetsSettings {
   /** A process that has not been seen for so long is given up, and what it held counts as spent. */
   lostAfterSeconds?: number;
   settleEveryMs?: number;
+  /** How long a change of budgets waits at most for the other processes to know of it. */
+  patienceMs?: number;
   /** A reservation was refused. */
   onRefused?: (refused: { account: Payer; budget: Budget; requestId: string }) => void;
 }
@@ -53,6 +56,7 @@ export class Budgets implements ChangeFeedListener, AsyncDisposable {
   private readonly ledger: LeaseLedger;
   private readonly prices: PriceBook;
   private readonly book: BudgetBook;
+  private readonly readers: BudgetReaders;
   private readonly held = new Map<string, HeldBudget>();
   private readonly usage = new UsageTally();
   private readonly soft = new SoftTally();
@@ -68,6 +72,7 @@ export class Budgets implements ChangeFeedListener, AsyncDisposable {
     this.ledger = new LeaseLedger(database);
     this.prices = new PriceBook(database);
     this.book = new BudgetBook(database);
+    this.readers = new BudgetReaders(database, settings.patienceMs);
     this.refusal = new BudgetRefusal(settings.currency ?? 'USD');
     this.reading = new RepeatedReading(() => this.read(), log);
     this.writer = new SettlementWriter({
@@ -116,6 +121,17 @@ export class Budgets implements ChangeFeedListener, AsyncDisposable {
   async refresh(): Promise<void> {
     this.reading.again();
     await this.reading.settled();
+  }
+
+  /** Resolves when this process goes by a change of budgets, and so does every other one that answers in time. */
+  async spread(change: BudgetChangeId): Promise<void> {
+    await this.refresh();
+    try {
+      if (await this.readers.untilAllKnow(change)) return;
+      this.settings.log.warn('a change of budgets is not yet known to every process; it holds there once it is');
+    } catch (err) {
+      this.settings.log.warn({ err }, 'whether every process knows a change of budgets cannot be told now');
+    }
   }
 
   meter(account: Payer, requestId: string): RequestMeter {
@@ -238,9 +254,11 @@ export class Budgets implements ChangeFeedListener, AsyncDisposable {
   }
 
   private async read(): Promise<void> {
+    const snapshot = await this.readers.snapshot();
     await this.prices.load();
     await this.book.load();
     for (const held of this.held.values()) held.budget = this.book.find(held.budget.id) ?? held.budget;
+    await this.readers.say(this.processId, snapshot);
   }
 
   private async keep(): Promise<void> {

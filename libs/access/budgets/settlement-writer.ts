@@ -27,6 +27,7 @@ export class SettlementWriter {
   private sequence = 0;
   private pending: Settlement | undefined;
   private writing: Promise<void> | undefined;
+  private lastTurn: Promise<void> = Promise.resolve();
   private timer: NodeJS.Timeout | undefined;
   private urgent: NodeJS.Timeout | undefined;
   private lastWrittenMs = 0;
@@ -35,7 +36,7 @@ export class SettlementWriter {
   constructor(private readonly parts: SettlementWriterParts) {}
 
   start(): void {
-    this.timer = setInterval(() => void this.write(false), this.parts.everyMs ?? defaultEveryMs);
+    this.timer = setInterval(() => void this.write(), this.parts.everyMs ?? defaultEveryMs);
     this.timer.unref();
   }
 
@@ -43,16 +44,17 @@ export class SettlementWriter {
     if (this.urgent !== undefined || this.timer === undefined) return;
     this.urgent = setTimeout(() => {
       this.urgent = undefined;
-      void this.write(false);
+      void this.write();
     }, urgentMs);
     this.urgent.unref();
   }
 
   /** Everything collected until now is written when it resolves. @throws when the database is away */
-  async flush(isEnding = false): Promise<void> {
-    await this.writing;
-    await this.writeOnce(false, true);
-    await this.writeOnce(isEnding, true);
+  flush(isEnding = false): Promise<void> {
+    return this.inTurn(async () => {
+      await this.writeOnce(false, true);
+      await this.writeOnce(isEnding, true);
+    });
   }
 
   stop(): void {
@@ -61,9 +63,17 @@ export class SettlementWriter {
     this.timer = undefined;
   }
 
-  private write(isEnding: boolean): Promise<void> {
-    this.writing ??= this.writeOnce(isEnding, false).finally(() => (this.writing = undefined));
+  private write(): Promise<void> {
+    this.writing ??= this.inTurn(() => this.writeOnce(false, false)).finally(() => (this.writing = undefined));
     return this.writing;
+  }
+
+  // Two that send at the same time would send the same settlement, and the slower one would then take the next one, which
+  // is still on its way, for written.
+  private inTurn(work: () => Promise<void>): Promise<void> {
+    const turn = this.lastTurn.then(work);
+    this.lastTurn = turn.catch(() => undefined);
+    return turn;
   }
 
   private async writeOnce(isEnding: boolean, isToThrow: boolean): Promise<void> {

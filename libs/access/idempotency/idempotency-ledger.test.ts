@@ -44,9 +44,9 @@ async function first(by = ledger, request = ask({ key: `request-${++count}` })):
   return admitted.claim;
 }
 
-const change = (claim: IdempotencyClaim): Promise<unknown> =>
+const change = (claim: IdempotencyClaim, answered?: KeptAnswer): Promise<unknown> =>
   commitCondition.run(
-    (tx) => claim.confirm(tx),
+    (tx) => claim.confirm(tx, answered),
     () => db.database.run((tx) => tx.query('INSERT INTO things DEFAULT VALUES')),
   );
 const things = async (): Promise<number> => (await db.database.query('SELECT 1 FROM things')).length;
@@ -145,6 +145,32 @@ it('never makes the change twice: neither when the process dies after it, nor wh
   await expect.poll(() => other.admit(ask()).then(() => 'taken over', String), { timeout: 5_000 }).toBe('taken over');
   await expect(change(slow)).rejects.toMatchObject({ code: 'SLU_REQUEST_IDEMPOTENCY_RUNNING' });
   expect(await things()).toBe(before + 1);
+});
+
+it('gives the answer that was kept with the change when its process dies after it, or fails after it', async () => {
+  const dying = open();
+  await change(await first(dying), answer);
+  await dying[Symbol.asyncDispose]();
+  expect(await other.admit(ask())).toEqual({ kind: 'replay', answer });
+  const failing = await first();
+  await change(failing, answer);
+  await failing.settle({ answer: { ...answer, status: 500 }, isPassing: true, isUndone: false });
+  expect(await other.admit(ask())).toEqual({ kind: 'replay', answer });
+});
+
+it('keeps no answer with a change that is not the only one of its request, or that is taken back', async () => {
+  const dying = open(1);
+  const claim = await first(dying);
+  await change(claim, answer);
+  await change(claim, answer);
+  await dying[Symbol.asyncDispose]();
+  await expect
+    .poll(() => other.admit(ask()).catch((failure: { code: string }) => failure.code), { timeout: 5_000 })
+    .toBe('SLU_REQUEST_IDEMPOTENCY_LOST');
+  const taken = await first();
+  await change(taken, answer);
+  await taken.settle({ answer: { ...answer, status: 503 }, isPassing: true, isUndone: true });
+  expect((await other.admit(ask())).kind).toBe('first');
 });
 
 it('renews what it holds for as long as it works on it', async () => {

@@ -2,7 +2,7 @@ import { derivedSecret } from '#libs/platform';
 import { hours, kibibytes, minutes, secondsToMs, sluiceError } from '#libs/kernel';
 import type { Database, Tx } from '#libs/store';
 import { randomUUID } from 'node:crypto';
-import type { SecretSeal } from '../secret-seal.js';
+import type { SealedText, SecretSeal } from '../secret-seal.js';
 import { fingerprintOf, keyDigestOf, type IdempotentRequest } from './idempotent-request.js';
 
 export interface IdempotencyLedgerSettings {
@@ -27,8 +27,11 @@ export type Admission = { kind: 'first'; claim: IdempotencyClaim } | { kind: 're
 
 /** What a process holds while it carries out the first request under a key. */
 export interface IdempotencyClaim {
-  /** In each unit of work of the request, before it commits. @throws SLU_REQUEST_IDEMPOTENCY_RUNNING when another has taken over */
-  confirm(tx: Tx): Promise<void>;
+  /**
+   * In each unit of work of the request, before it commits. Where the unit's result is the answer, that is kept together with
+   * the change, unless another unit follows. @throws SLU_REQUEST_IDEMPOTENCY_RUNNING when another has taken over
+   */
+  confirm(tx: Tx, answer?: KeptAnswer): Promise<void>;
   /** Keeps the answer, or gives the key back where nothing was done that must not be done twice. Never throws. */
   settle(outcome: ClaimOutcome): Promise<void>;
 }
@@ -150,45 +153,72 @@ export class IdempotencyLedger implements AsyncDisposable {
   }
 
   private claimOf(place: Place, claimId: string): IdempotencyClaim {
+    let units = 0;
+    let isAnswerKept = false;
     return {
-      confirm: async (tx) => {
+      confirm: async (tx, answer) => {
         // After the answer nothing of this request is under way any more; what it left behind commits as it likes.
         if (!this.held.has(claimId)) return;
+        units += 1;
+        // Of several changes none knows the whole answer.
+        const kept = units === 1 && answer !== undefined ? this.sealed(place, answer) : undefined;
+        isAnswerKept = kept !== undefined;
         const confirmed: unknown = await tx.query(
-          `UPDATE idempotency_keys SET state = 'changed' WHERE actor = $1 AND key_digest = $2 AND claim_id = $3`,
-          [place.actor, place.keyDigest, claimId],
+          `UPDATE idempotency_keys SET state = $4, seal_key_id = $5, sealed_answer = $6
+            WHERE actor = $1 AND key_digest = $2 AND claim_id = $3`,
+          [
+            place.actor,
+            place.keyDigest,
+            claimId,
+            isAnswerKept ? 'answered' : 'changed',
+            kept?.keyId ?? null,
+            kept?.sealed ?? null,
+          ],
         );
         if (Array.isArray(confirmed) && confirmed[1] === 1) return;
         throw running(1);
       },
       settle: async (outcome) => {
         this.held.delete(claimId);
-        await this.quietly(() => this.settle(place, claimId, outcome));
+        await this.quietly(() => this.settle(place, claimId, outcome, isAnswerKept));
       },
     };
   }
 
-  private async settle(place: Place, claimId: string, { answer, isPassing, isUndone }: ClaimOutcome): Promise<void> {
-    const { database, seal } = this.settings;
+  /** @returns undefined when it is too large to be kept */
+  private sealed(place: Place, answer: KeptAnswer): SealedText | undefined {
+    const text = JSON.stringify(answer);
+    return Buffer.byteLength(text) > answerLimitBytes ? undefined : this.settings.seal.seal(text, purposeOf(place));
+  }
+
+  private async settle(
+    place: Place,
+    claimId: string,
+    { answer, isPassing, isUndone }: ClaimOutcome,
+    isAnswerKept: boolean,
+  ): Promise<void> {
+    const { database } = this.settings;
     if (isPassing) {
       const given = await database.query(
         `DELETE FROM idempotency_keys WHERE claim_id = $1 AND (state = 'running' OR $2) RETURNING 1`,
         [claimId, isUndone],
       );
-      if (given.length === 1) return;
+      // What went wrong after the change does not take it back: whoever asks again gets the answer that was kept with it.
+      if (given.length === 1 || isAnswerKept) return;
     }
-    const text = JSON.stringify(answer);
+    const kept = answer.status === tryAgainStatus ? undefined : this.sealed(place, answer);
     // Something was changed, and this answer is not the one to give for a day: it says to try again, or cannot be kept.
-    if (answer.status === tryAgainStatus || Buffer.byteLength(text) > answerLimitBytes) {
-      await database.query(`UPDATE idempotency_keys SET state = 'changed', lease_until = now() WHERE claim_id = $1`, [
-        claimId,
-      ]);
+    if (kept === undefined) {
+      await database.query(
+        `UPDATE idempotency_keys SET state = 'changed', seal_key_id = NULL, sealed_answer = NULL, lease_until = now()
+          WHERE claim_id = $1`,
+        [claimId],
+      );
       return;
     }
-    const { keyId, sealed } = seal.seal(text, purposeOf(place));
     await database.query(
       `UPDATE idempotency_keys SET state = 'answered', seal_key_id = $2, sealed_answer = $3 WHERE claim_id = $1`,
-      [claimId, keyId, sealed],
+      [claimId, kept.keyId, kept.sealed],
     );
   }
 

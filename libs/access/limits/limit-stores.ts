@@ -7,6 +7,8 @@ import type { LimitStore } from './ports/limit-store.js';
 export interface LimitStoresSettings {
   /** Unset: everything is counted in this process. */
   redisUrl: string | undefined;
+  /** A slot in Redis that was neither given back nor renewed for so long is free: its process has died. */
+  leaseSeconds?: number;
   withoutRedis: WithoutRedis;
   onLost: (problem: unknown) => void;
   onBack: () => void;
@@ -20,13 +22,19 @@ export interface LimitStores extends AsyncDisposable {
   shared: GuardedLimitStore | undefined;
 }
 
-export function limitStores({ redisUrl, withoutRedis, onLost, onBack }: LimitStoresSettings): LimitStores {
+export function limitStores({
+  redisUrl,
+  leaseSeconds,
+  withoutRedis,
+  onLost,
+  onBack,
+}: LimitStoresSettings): LimitStores {
   const local = new InProcessLimitStore();
   if (redisUrl === undefined)
     return { inference: local, management: local, shared: undefined, [Symbol.asyncDispose]: async () => undefined };
   // What goes wrong with the connection shows in the calls that fail by it.
   const redis = redisClient({ url: redisUrl });
-  const counted = new RedisLimitStore({ redis });
+  const counted = new RedisLimitStore({ redis, ...(leaseSeconds !== undefined && { leaseSeconds }) });
   const shared = new GuardedLimitStore({ shared: counted, local, without: withoutRedis, onLost, onBack });
   return {
     inference: shared,

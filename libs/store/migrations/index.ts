@@ -13,6 +13,7 @@ import { ApplicationWall1763900000017 } from './0017-application-wall.js';
 import { Limits1763900000010 } from './0010-limits.js';
 import { Budgets1763900000011 } from './0011-budgets.js';
 import { AuditChain1763900000012 } from './0012-audit-chain.js';
+import { BudgetReaders1763900000019 } from './0019-budget-readers.js';
 
 /** In order. Forward only, one concern each. */
 export const migrations = [
@@ -31,4 +32,5 @@ export const migrations = [
   RequestPartitions1763900000014,
   Privacy1763900000015,
   ApplicationWall1763900000017,
+  BudgetReaders1763900000019,
 ];

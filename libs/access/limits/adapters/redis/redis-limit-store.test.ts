@@ -70,6 +70,22 @@ describe.skipIf(!hasRedis)('with a real Redis', () => {
     redis.disconnect();
   });
 
+  it('gives back the slot of an admission that was answered too late', async () => {
+    await using slow = await RedisServer.start();
+    const redis = redisClient({ url: slow.url });
+    await new Promise<void>((resolve) => redis.once('ready', () => resolve()));
+    using store = new RedisLimitStore({ redis });
+    const set = new LimitSet(limitsOf('key', 'late', { requestsPerDay: 10, concurrentRequests: 1 }));
+    const admitted = async (): Promise<boolean> => (await store.admit(set, request)).refusedBy === -1;
+    slow.freeze();
+    await expect(store.admit(set, request)).rejects.toThrow('timed out');
+    slow.thaw();
+    // It was counted, and the slot is free at once.
+    await expect.poll(() => redis.hget(`${redisPrefix}key:late`, 'requests-per-day').catch(() => '')).toBe('1');
+    expect([await admitted(), await admitted()]).toEqual([true, false]);
+    redis.disconnect();
+  });
+
   it('lets every key run out by itself', async () => {
     const redis = redisClient({ url: server.url });
     await new Promise<void>((resolve) => redis.once('ready', () => resolve()));

@@ -57,16 +57,10 @@ export class RedisLimitStore implements LimitStore, Disposable {
     const { requests, streams, tokens } = cost;
     const { leaseMs, scripts } = this;
     const takenMs = performance.now();
-    const answer = await scripts.sluiceAdmit(
-      keys.length,
-      ...keys,
-      requests,
-      streams,
-      tokens,
-      lease,
-      leaseMs,
-      ...limits,
-    );
+    const asked = scripts.sluiceAdmit(keys.length, ...keys, requests, streams, tokens, lease, leaseMs, ...limits);
+    // An answer that comes too late may have taken slots that nobody holds; on one connection this comes after it.
+    asked.catch(() => hasSlots && this.free(keys, lease));
+    const answer = await asked;
     const [refusedBy = 0, waitMs = 0, day = 0, untilNextDayMs = 0, ...remaining] = answer;
     const retryAfterMs = waitMs < 0 ? Infinity : waitMs;
     if (refusedBy >= 0) return { refusedBy, retryAfterMs, remaining, untilNextDayMs, hold: undefined };
@@ -87,6 +81,10 @@ export class RedisLimitStore implements LimitStore, Disposable {
 
   [Symbol.dispose](): void {
     clearInterval(this.renewer);
+  }
+
+  private free(keys: readonly string[], lease: string): void {
+    this.scripts.sluiceEnd(keys.length, ...keys, lease, 0, 0).catch(() => undefined);
   }
 
   private renew(): void {
