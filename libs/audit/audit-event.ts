@@ -64,13 +64,26 @@ export function storedEvent(event: AuditEvent, now: Date): StoredEvent {
 export function canonicalEvent(event: StoredEvent): string {
   const { id, at, actor, onBehalfOf, action, resource, purpose, outcome, requestId, tenantId, detail } = event;
   return (
-    `{"action":${json(action)},"actor":${json(actor)},"at":${json(at)},"detail":${canonicalText(detail)},"id":${json(id)},` +
+    `{"action":${json(action)},"actor":${json(actor)},"at":${json(at)},"detail":${canonicalDetail(detail)},"id":${json(id)},` +
     `"onBehalfOf":${json(onBehalfOf)},"outcome":${json(outcome)},"purpose":${json(purpose)},"requestId":${json(requestId)},` +
     `"resource":${json(resource)},"tenantId":${json(tenantId)}}`
   );
 }
 
 const json = (value: string | null): string => JSON.stringify(value);
+
+// A detail is flat and has few members: sorted by UTF-16 units and written at once it costs a third.
+function canonicalDetail(detail: StoredEvent['detail']): string {
+  const names = Object.keys(detail);
+  if (names.length > 1) names.sort();
+  let text = '';
+  for (const name of names) {
+    const value = detail[name];
+    if (!isPlain(value) || !name.isWellFormed()) return canonicalText(detail);
+    text += `${text === '' ? '' : ','}${JSON.stringify(name)}:${JSON.stringify(value)}`;
+  }
+  return `{${text}}`;
+}
 
 /** RFC 8785 of what has a JSON form. */
 export function canonicalText(value: object): string {

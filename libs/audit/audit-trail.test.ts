@@ -87,9 +87,9 @@ describe('the chain', () => {
 
   it('goes on from what a failed batch has left', async () => {
     await append('a:1');
-    await db.database.query('ALTER TABLE audit_links ADD CONSTRAINT full_up CHECK (position < 0)');
+    await db.database.query('ALTER TABLE audit_blocks ADD CONSTRAINT full_up CHECK (first_position < 0)');
     await expect(chainer.flush()).rejects.toThrow('full_up');
-    await db.database.query('ALTER TABLE audit_links DROP CONSTRAINT full_up');
+    await db.database.query('ALTER TABLE audit_blocks DROP CONSTRAINT full_up');
     await chainer.flush();
     expect([await linked(), chainer.cutBack]).toEqual([['a:1'], undefined]);
   });

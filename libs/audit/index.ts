@@ -22,4 +22,5 @@ export { Auditing, checkpointPlace } from './auditing.js';
 export { Chainer } from './chainer.js';
 export type { KeyChange } from './checkpoint.js';
 export type { HoldScope, LegalHold } from './legal-holds.js';
+export { RecentRows } from './recent-rows.js';
 export { verifyOffline, type OfflineVerification } from './offline-verify.js';

@@ -7,7 +7,7 @@ export const applicationRole = 'sluice_app';
 /** Tables of proof: the application adds to them and reads them. */
 const unchangeable = [
   'audit_events',
-  'audit_links',
+  'audit_blocks',
   'audit_keys',
   'audit_checkpoints',
   'audit_tombstones',

@@ -1,4 +1,4 @@
-import { appendAudits, AuditKeys, Chainer, sealAuditRows, type AuditEvent } from '#libs/audit';
+import { appendAudits, AuditKeys, Chainer, RecentRows, sealAuditRows, type AuditEvent } from '#libs/audit';
 import { createLogger, EmbeddedPostgres } from '#libs/platform';
 import { Database } from '#libs/store';
 import { randomBytes, randomUUID } from 'node:crypto';
@@ -40,8 +40,9 @@ export async function benchAudit({ rounds, secondsPerRound }: BenchOptions): Pro
 async function bench(database: Database, rowsPerTransaction: number, rounds: number, seconds: number): Promise<void> {
   const keys = new AuditKeys(randomBytes(32));
   const log = createLogger({ service: 'bench', level: 'warn' });
-  await sealAuditRows(database, { keys });
-  const chainer = new Chainer({ database, keys, log });
+  const recent = new RecentRows();
+  await sealAuditRows(database, { keys, recent });
+  const chainer = new Chainer({ database, keys, log, recent });
   const plain: number[] = [];
   const chained: number[] = [];
   const load = { rows: rowsPerTransaction, seconds };
