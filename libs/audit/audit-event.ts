@@ -15,6 +15,7 @@ export interface AuditEvent {
   purpose?: string | undefined;
   outcome: 'done' | 'refused' | 'failed';
   requestId?: string | undefined;
+  /** Whom it concerns: the tenant of the resource, where that is another than the actor's. Left out: the actor's. */
   tenantId?: string | undefined;
   detail?: Readonly<Record<string, string | number | boolean | null>>;
 }

@@ -1,5 +1,6 @@
 import { systemClock, type Clock } from '#libs/kernel';
 import { runPrepared, type Database, type PreparedStatement, type Tx } from '#libs/store';
+import { ActorTenants } from './actor-tenants.js';
 import { canonicalEvent, storedEvent, type AuditEvent, type StoredEvent } from './audit-event.js';
 import type { AuditKeys } from './audit-keys.js';
 import type { RecentRows } from './recent-rows.js';
@@ -21,6 +22,7 @@ export interface AuditSeal {
 }
 
 const seals = new WeakMap<object, AuditSeal>();
+const actorTenants = new WeakMap<object, ActorTenants>();
 
 /**
  * From now on every row that this process appends to this database carries a seal, by which the chainer knows that it
@@ -40,12 +42,23 @@ export async function appendAudits(tx: Tx, events: readonly AuditEvent[]): Promi
   if (events.length === 0) return;
   const seal = seals.get(tx.dataSource);
   const now = (seal?.clock ?? systemClock).now();
-  const rows = events.map((event) => sealed(storedEvent(event, now), seal));
+  const tenants = tenantsOf(tx);
+  const rows: SealedEvent[] = [];
+  for (const event of events) {
+    const tenantId = event.tenantId ?? (await tenants.of(tx, event.actor));
+    rows.push(sealed(storedEvent({ ...event, tenantId }, now), seal));
+  }
   for (let at = 0; at < rows.length; at += rowsPerStatement) {
     const some = rows.slice(at, at + rowsPerStatement);
     const [made] = await runPrepared<{ xid: string }>(tx, insertOf(some.length), some.flatMap(parametersOf));
     if (made !== undefined) seal?.onAppend?.(some.map(({ id }) => ({ id, xid: made.xid })));
   }
+}
+
+function tenantsOf(tx: Tx): ActorTenants {
+  let tenants = actorTenants.get(tx.dataSource);
+  if (tenants === undefined) actorTenants.set(tx.dataSource, (tenants = new ActorTenants()));
+  return tenants;
 }
 
 interface SealedEvent extends StoredEvent {

@@ -13,6 +13,7 @@ export {
   type PayloadWindow,
 } from './payloads/index.js';
 export { AppendReceipts } from './append-receipts.js';
+export { registerPayloadMetrics } from './audit-metrics.js';
 export type { AuditEvent } from './audit-event.js';
 export { AuditKeys } from './audit-keys.js';
 export { readAudit, type AuditFilter, type AuditRow } from './audit-reader.js';
