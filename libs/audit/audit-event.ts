@@ -42,7 +42,7 @@ export const eventColumns = `e.id, to_char(e.at AT TIME ZONE 'UTC', 'YYYY-MM-DD"
   e.tenant_id AS "tenantId", e.detail`;
 
 /** The event as it will be stored: texts that PostgreSQL would change on their way are made well-formed first. */
-export function storedEvent(event: AuditEvent, now: Date): StoredEvent {
+export function storedEvent(event: AuditEvent, tenantId: string | undefined, now: Date): StoredEvent {
   return {
     id: timeOrderedId(now),
     at: now.toISOString().replace('Z', '000Z'),
@@ -53,7 +53,7 @@ export function storedEvent(event: AuditEvent, now: Date): StoredEvent {
     purpose: event.purpose?.toWellFormed() ?? null,
     outcome: event.outcome,
     requestId: event.requestId ?? null,
-    tenantId: event.tenantId ?? null,
+    tenantId: tenantId ?? null,
     detail: event.detail === undefined ? {} : wellFormed(event.detail),
   };
 }

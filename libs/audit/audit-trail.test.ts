@@ -46,7 +46,7 @@ const linked = async () =>
 
 describe('the chain', () => {
   it('binds RFC 8785 JSON of the event, its place and the hash before it', () => {
-    const stored = storedEvent({ ...event('a:1'), detail: { z: 1e21, ä: 'ü', a: null } }, new Date());
+    const stored = storedEvent({ ...event('a:1'), detail: { z: 1e21, ä: 'ü', a: null } }, undefined, new Date());
     const text = linkText(chainStart, 7, canonicalEvent(stored));
     expect(text).toBe(canonicalText({ event: stored, position: 1, previous: chainStart.hash.toString('hex'), seq: 7 }));
   });
@@ -56,7 +56,7 @@ describe('the chain', () => {
     [{ b: 'a"\\\n\u2028', a: -0, é: 1e-7, Z: false, 10: null, 9: 1e21 }],
     [{ nested: { b: [1, { d: null, c: 'x' }], a: 1 } }],
   ])('sorts what is in a detail as RFC 8785 says: %j', (detail) => {
-    const stored = storedEvent(event('a:1'), new Date());
+    const stored = storedEvent(event('a:1'), undefined, new Date());
     expect(canonicalEvent({ ...stored, detail })).toBe(canonicalText({ ...stored, detail }));
   });
 

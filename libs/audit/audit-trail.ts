@@ -42,12 +42,10 @@ export async function appendAudits(tx: Tx, events: readonly AuditEvent[]): Promi
   if (events.length === 0) return;
   const seal = seals.get(tx.dataSource);
   const now = (seal?.clock ?? systemClock).now();
-  const tenants = tenantsOf(tx);
-  const rows: SealedEvent[] = [];
-  for (const event of events) {
-    const tenantId = event.tenantId ?? (await tenants.of(tx, event.actor));
-    rows.push(sealed(storedEvent({ ...event, tenantId }, now), seal));
-  }
+  const tenants = await tenantsOf(tx).ofAll(tx, events);
+  const rows = events.map((event) =>
+    sealed(storedEvent(event, event.tenantId ?? tenants.get(event.actor), now), seal),
+  );
   for (let at = 0; at < rows.length; at += rowsPerStatement) {
     const some = rows.slice(at, at + rowsPerStatement);
     const [made] = await runPrepared<{ xid: string }>(tx, insertOf(some.length), some.flatMap(parametersOf));

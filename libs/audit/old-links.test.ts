@@ -54,6 +54,7 @@ async function fill(): Promise<void> {
       const by = position <= lastWithOldKey ? oldKeys : keys;
       const event = storedEvent(
         { actor: 'key:a', action: 'thing.do', resource: `thing:${position}`, outcome: 'done', detail: { position } },
+        undefined,
         position < linkedRows ? longAgo : new Date(),
       );
       const text = canonicalEvent(event);

@@ -47,8 +47,8 @@ describe('an auditor of a tenant', () => {
     const made = await call('POST', '/api/projects', one.admin.as, { name: 'lab' });
     const project = made.json<{ id: string }>().id;
     await call('PATCH', `/api/projects/${project}`, api.as.admin, { name: 'laboratory' });
-    await call('PUT', `/api/limits/tenant/${one.id}`, api.as.admin, { limits: { requestsPerDay: 5 } });
-    const budget = { name: 'b', unit: 'tokens', limit: 10, period: 'month' };
+    await call('PUT', `/api/limits/tenant/${one.id}`, api.as.admin, { requestsPerDay: 5 });
+    const budget = { name: 'b', unit: 'tokens', limit: 10, period: 'month', isHard: false };
     const subject = { kind: 'project', id: project };
     await call('POST', '/api/budgets', api.as.admin, { ...budget, subject });
     await call('DELETE', `/api/keys/${one.admin.keyId}`, api.as.admin);
@@ -84,7 +84,7 @@ describe('an auditor of a tenant', () => {
   });
 
   it('finds an act of whoever runs the platform under no other tenant than theirs', async () => {
-    await call('PUT', '/api/tiers/bronze', api.as.admin, { limits: {} });
+    await call('PUT', '/api/tiers/bronze', api.as.admin, { management: { perSecond: 5, burst: 5 } });
     const [row] = await trail(api.as.auditor, '&action=tier.write');
     expect(row?.tenantId).toBe('00000000-0000-4000-8000-000000000001');
   });
