@@ -43,9 +43,7 @@ export async function appendAudits(tx: Tx, events: readonly AuditEvent[]): Promi
   const seal = seals.get(tx.dataSource);
   const now = (seal?.clock ?? systemClock).now();
   const tenants = await tenantsOf(tx).ofAll(tx, events);
-  const rows = events.map((event) =>
-    sealed(storedEvent(event, event.tenantId ?? tenants.get(event.actor), now), seal),
-  );
+  const rows = events.map((event) => sealed(storedEvent(event, event.tenantId ?? tenants.get(event.actor), now), seal));
   for (let at = 0; at < rows.length; at += rowsPerStatement) {
     const some = rows.slice(at, at + rowsPerStatement);
     const [made] = await runPrepared<{ xid: string }>(tx, insertOf(some.length), some.flatMap(parametersOf));
