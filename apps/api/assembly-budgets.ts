@@ -36,7 +36,8 @@ export function assembleSpending(
       lostAfterSeconds: config.budgetLostSeconds,
       onRefused: ({ account, budget, requestId }) => {
         const resource = `budget:${budget.id}`;
-        refusals.note({ actor: actorOf(account), resource, code: 'SLU_BUDGET_EXHAUSTED', requestId });
+        const { tenantId } = account;
+        refusals.note({ actor: actorOf(account), resource, code: 'SLU_BUDGET_EXHAUSTED', requestId, tenantId });
       },
     }),
   );

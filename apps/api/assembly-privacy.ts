@@ -6,6 +6,7 @@ import {
   PayloadArchive,
   PayloadRecorder,
   PayloadWindows,
+  registerPayloadMetrics,
   StructuredRedactor,
   SubjectPseudonyms,
 } from '#libs/audit';
@@ -22,7 +23,7 @@ import {
 } from '#libs/control';
 import { RequestArchive } from '#libs/inference';
 import { days } from '#libs/kernel';
-import type { Logger, SluiceConfig } from '#libs/platform';
+import type { Logger, SluiceConfig, Telemetry } from '#libs/platform';
 import type { Database } from '#libs/store';
 import { CertificateKey } from './privacy/certificate-key.js';
 
@@ -32,6 +33,7 @@ export interface PrivacySurroundings {
   database: Database;
   link: Pick<TemporalLink, 'call'>;
   log: Logger;
+  telemetry?: Pick<Telemetry, 'meter'> | undefined;
 }
 
 /** What the management routes need. */
@@ -65,6 +67,7 @@ export function assemblePrivacy(surroundings: PrivacySurroundings, stack: AsyncD
   const openWindows = new OpenWindows(payloadWindows, log);
   const redactor = new StructuredRedactor();
   const payloads = stack.use(new PayloadRecorder({ database, dataKeys, windows: openWindows, redactor, log }));
+  if (surroundings.telemetry !== undefined) registerPayloadMetrics(surroundings.telemetry.meter, payloads);
   const erasures = new Erasures(database, new ErasureWorkflows(link), log);
   const ledger = new ErasureLedger(database, stores, signingKey);
   const payloadRetentionSeconds = days(payloadRetentionDays);

@@ -84,7 +84,7 @@ export async function assemble(
   const state = stack.use(new ServingState({ database, log }));
   const quarantine = stack.use(new QuarantineLedger({ database, log }));
   const secrets = stack.use(new SecretHeaderRing({ database, seal, log }));
-  const privacy = assemblePrivacy({ config, masterKey, database, link, log }, stack);
+  const privacy = assemblePrivacy({ config, masterKey, database, link, log, telemetry }, stack);
   const { payloads } = privacy;
   const serving = await serve(config, { database, log, telemetry, state, quarantine, secrets, payloads }, stack);
   const { inference, language } = serving;

@@ -135,7 +135,7 @@ export async function createServer(parts: ServerParts, settings: ServerSettings)
     abortOnError: false,
     logger: nestLog(parts.log),
   });
-  app.useGlobalFilters(new ProblemFilter(parts.log, routes));
+  app.useGlobalFilters(new ProblemFilter(parts.log, routes, parts.refusals));
   app.useGlobalPipes(schemaPipe());
   app.useGlobalInterceptors(new ManagementSpan(parts.tracer));
   await app.init();

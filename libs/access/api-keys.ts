@@ -95,7 +95,7 @@ export class ApiKeys {
         rotation.overlapSeconds === 0 ? { revokedAt: this.clock.now() } : { expiresAt: ends },
       );
       const detail = { replacedBy: created.id, overlapSeconds: rotation.overlapSeconds };
-      await note(tx, 'key.rotate', row.id, by, detail);
+      await note(tx, 'key.rotate', row, by, detail);
       return created;
     });
     await this.settings.afterChange?.(id);
@@ -109,7 +109,7 @@ export class ApiKeys {
       if (row.revokedAt !== null) return keyView(row);
       row.revokedAt = this.clock.now();
       await tx.update(ApiKeyEntity, { id }, { revokedAt: row.revokedAt });
-      await note(tx, 'key.revoke', id, { actor, requestId }, {});
+      await note(tx, 'key.revoke', row, { actor, requestId }, {});
       return keyView(row);
     });
     await this.settings.afterChange?.(id);
@@ -161,7 +161,7 @@ export class ApiKeys {
     const { name, expiresAt } = wish;
     const roles = wish.roles.join(' ');
     const detail = { roles, name, tenantId, projectId, personId, expiresAt: expiresAt?.toISOString() ?? null };
-    await note(tx, 'key.create', row.id, wish, detail);
+    await note(tx, 'key.create', row, wish, detail);
     return { ...keyView(row), key };
   }
 }
@@ -178,11 +178,11 @@ async function lockedIn(tx: Tx, reach: Reach, id: string): Promise<ApiKeyEntity>
 async function note(
   tx: Tx,
   action: string,
-  id: string,
+  { id, tenantId }: Pick<ApiKeyEntity, 'id' | 'tenantId'>,
   { actor, requestId }: ChangedBy,
   detail: Record<string, string | number | null>,
 ): Promise<void> {
-  await appendAudit(tx, { actor, action, resource: `key:${id}`, outcome: 'done', requestId, detail });
+  await appendAudit(tx, { actor, action, resource: `key:${id}`, outcome: 'done', requestId, tenantId, detail });
 }
 
 type WithoutNulls<T> = { [Member in keyof T]?: Exclude<T[Member], null> };

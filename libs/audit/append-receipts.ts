@@ -77,10 +77,10 @@ export class AppendReceipts implements AsyncDisposable {
     const old = [...this.receipts].filter(([, { sinceMs }]) => now - sinceMs >= afterMs);
     if (old.length === 0) return;
     const states = await this.settings.database.query<{ id: string; place: string; end: string | null }>(
-      `SELECT r.id, CASE WHEN l.position IS NOT NULL THEN 'linked' WHEN e.id IS NOT NULL THEN 'waiting' ELSE 'nowhere' END AS place,
+      `SELECT r.id, CASE WHEN audit_position(e.seq) IS NOT NULL THEN 'linked' WHEN e.id IS NOT NULL THEN 'waiting' ELSE 'nowhere' END AS place,
          CASE WHEN e.id IS NULL THEN pg_xact_status(r.xid) END AS end
        FROM unnest($1::uuid[], $2::xid8[]) AS r (id, xid)
-       LEFT JOIN audit_events e ON e.id = r.id LEFT JOIN audit_links l ON l.event_seq = e.seq`,
+       LEFT JOIN audit_events e ON e.id = r.id`,
       [old.map(([id]) => id), old.map(([, { xid }]) => xid)],
     );
     for (const { id, place, end } of states) {

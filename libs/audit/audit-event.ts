@@ -15,6 +15,7 @@ export interface AuditEvent {
   purpose?: string | undefined;
   outcome: 'done' | 'refused' | 'failed';
   requestId?: string | undefined;
+  /** Whom it concerns: the tenant of the resource, where that is another than the actor's. Left out: the actor's. */
   tenantId?: string | undefined;
   detail?: Readonly<Record<string, string | number | boolean | null>>;
 }
@@ -41,7 +42,7 @@ export const eventColumns = `e.id, to_char(e.at AT TIME ZONE 'UTC', 'YYYY-MM-DD"
   e.tenant_id AS "tenantId", e.detail`;
 
 /** The event as it will be stored: texts that PostgreSQL would change on their way are made well-formed first. */
-export function storedEvent(event: AuditEvent, now: Date): StoredEvent {
+export function storedEvent(event: AuditEvent, tenantId: string | undefined, now: Date): StoredEvent {
   return {
     id: timeOrderedId(now),
     at: now.toISOString().replace('Z', '000Z'),
@@ -52,7 +53,7 @@ export function storedEvent(event: AuditEvent, now: Date): StoredEvent {
     purpose: event.purpose?.toWellFormed() ?? null,
     outcome: event.outcome,
     requestId: event.requestId ?? null,
-    tenantId: event.tenantId ?? null,
+    tenantId: tenantId ?? null,
     detail: event.detail === undefined ? {} : wellFormed(event.detail),
   };
 }
@@ -64,13 +65,26 @@ export function storedEvent(event: AuditEvent, now: Date): StoredEvent {
 export function canonicalEvent(event: StoredEvent): string {
   const { id, at, actor, onBehalfOf, action, resource, purpose, outcome, requestId, tenantId, detail } = event;
   return (
-    `{"action":${json(action)},"actor":${json(actor)},"at":${json(at)},"detail":${canonicalText(detail)},"id":${json(id)},` +
+    `{"action":${json(action)},"actor":${json(actor)},"at":${json(at)},"detail":${canonicalDetail(detail)},"id":${json(id)},` +
     `"onBehalfOf":${json(onBehalfOf)},"outcome":${json(outcome)},"purpose":${json(purpose)},"requestId":${json(requestId)},` +
     `"resource":${json(resource)},"tenantId":${json(tenantId)}}`
   );
 }
 
 const json = (value: string | null): string => JSON.stringify(value);
+
+// A detail is flat and has few members: sorted by UTF-16 units and written at once it costs a third.
+function canonicalDetail(detail: StoredEvent['detail']): string {
+  const names = Object.keys(detail);
+  if (names.length > 1) names.sort();
+  let text = '';
+  for (const name of names) {
+    const value = detail[name];
+    if (!isPlain(value) || !name.isWellFormed()) return canonicalText(detail);
+    text += `${text === '' ? '' : ','}${JSON.stringify(name)}:${JSON.stringify(value)}`;
+  }
+  return `{${text}}`;
+}
 
 /** RFC 8785 of what has a JSON form. */
 export function canonicalText(value: object): string {

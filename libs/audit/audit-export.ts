@@ -3,7 +3,8 @@ import type { Database } from '#libs/store';
 import type { StoredEvent } from './audit-event.js';
 import type { AuditKeys } from './audit-keys.js';
 import { chainParts, type ChainPart } from './chain-reader.js';
-import { headOf, type Chainer } from './chainer.js';
+import { headOf } from './chain-block.js';
+import type { Chainer } from './chainer.js';
 import { signedCheckpoint, type Checkpoint, type KeyChange, type Tombstone } from './checkpoint.js';
 import { readKeyChanges } from './key-register.js';
 

@@ -1,21 +1,13 @@
 import { derivedSecret, derivedSigningKey } from '#libs/platform';
-import {
-  createHash,
-  createHmac,
-  createPublicKey,
-  createSecretKey,
-  sign,
-  timingSafeEqual,
-  verify,
-  type KeyObject,
-} from 'node:crypto';
+import { createHash, createPublicKey, sign, timingSafeEqual, verify, type KeyObject } from 'node:crypto';
+import { HmacSha256 } from './hmac-sha256.js';
 
 const keyIdLength = 16;
 
 interface KeySet {
   id: string;
-  chain: KeyObject;
-  seal: KeyObject;
+  chain: HmacSha256;
+  seal: HmacSha256;
   signing: KeyObject;
   publicKey: string;
 }
@@ -47,24 +39,26 @@ export class AuditKeys {
     return this.sets.get(id)?.publicKey;
   }
 
-  mac(text: string): Buffer {
-    return createHmac('sha256', this.current.chain).update(text).digest();
+  /** @returns hexadecimal */
+  mac(text: string): string {
+    return this.current.chain.hex(text);
   }
 
   /** @returns undefined when no known master key has this id */
   isMac(text: string, mac: Buffer, id: string): boolean | undefined {
     const set = this.sets.get(id);
-    return set === undefined ? undefined : isEqual(createHmac('sha256', set.chain).update(text).digest(), mac);
+    return set === undefined ? undefined : isEqual(set.chain.hex(text), mac);
   }
 
-  seal(text: string): Buffer {
-    return createHmac('sha256', this.current.seal).update(text).digest();
+  /** @returns hexadecimal */
+  seal(text: string): string {
+    return this.current.seal.hex(text);
   }
 
   isSeal(text: string, seal: Buffer | null, id: string | null): boolean {
     const set = id === null ? undefined : this.sets.get(id);
     if (set === undefined || seal === null) return false;
-    return isEqual(createHmac('sha256', set.seal).update(text).digest(), seal);
+    return isEqual(set.seal.hex(text), seal);
   }
 
   /** @returns base64. @param id of an earlier key, when its own word is wanted */
@@ -95,9 +89,8 @@ function keySet(masterKey: Buffer): KeySet {
   const publicKey = createPublicKey(signing);
   return {
     id: digestOf(publicKey),
-    // As key objects: a bare buffer would be made into one for every row, at five times the cost of the code itself.
-    chain: createSecretKey(derivedSecret(masterKey, 'sluice audit chain')),
-    seal: createSecretKey(derivedSecret(masterKey, 'sluice audit seal')),
+    chain: new HmacSha256(derivedSecret(masterKey, 'sluice audit chain')),
+    seal: new HmacSha256(derivedSecret(masterKey, 'sluice audit seal')),
     signing,
     publicKey: publicKey.export({ format: 'pem', type: 'spki' }).toString(),
   };
@@ -109,4 +102,7 @@ const digestOf = (key: KeyObject): string =>
     .digest('hex')
     .slice(0, keyIdLength);
 
-const isEqual = (one: Buffer, other: Buffer): boolean => one.length === other.length && timingSafeEqual(one, other);
+function isEqual(hex: string, other: Buffer): boolean {
+  const one = Buffer.from(hex, 'hex');
+  return one.length === other.length && timingSafeEqual(one, other);
+}

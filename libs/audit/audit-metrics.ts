@@ -3,6 +3,7 @@ import type { AppendReceipts } from './append-receipts.js';
 import type { AuditVerifier } from './audit-verifier.js';
 import type { Chainer } from './chainer.js';
 import type { CheckpointWriter } from './checkpoint-writer.js';
+import type { PayloadRecorder } from './payloads/index.js';
 
 export interface AuditMetricsSources {
   chainer: Chainer;
@@ -12,6 +13,15 @@ export interface AuditMetricsSources {
   isRestricted: boolean;
   isWalledOff: boolean;
   startedAt: Date;
+}
+
+/** What was to be logged of payloads, and was not: the queue was full, or it could not be written. */
+export function registerPayloadMetrics(meter: Meter, recorder: Pick<PayloadRecorder, 'droppedPayloads'>): void {
+  meter
+    .createObservableCounter('sluice_audit_payloads_dropped', {
+      description: 'payloads of open windows that were not logged, since the start',
+    })
+    .addCallback((result) => result.observe(recorder.droppedPayloads));
 }
 
 /** What an operator watches of the trail. */

@@ -3,6 +3,7 @@ import type { Logger } from '#libs/platform';
 import { tryLock, type Database, type Tx } from '#libs/store';
 import { appendAudit } from './audit-trail.js';
 import type { AuditKeys } from './audit-keys.js';
+import { chainEnd } from './chain-block.js';
 import { chainStart } from './chain-link.js';
 import { signedTombstone } from './checkpoint.js';
 
@@ -100,12 +101,17 @@ export class AuditPurge implements AsyncDisposable {
   /** The first rows beside each other that may all go. The last row of the chain stays, so that the chain has an end. */
   private async firstRun(tx: Tx): Promise<Run | undefined> {
     const [run] = (await tx.query(
-      `WITH old AS (
-         SELECT l.position, e.at FROM audit_links l JOIN audit_events e ON e.seq = l.event_seq
-         WHERE e.at < now() - make_interval(days => (SELECT days FROM audit_retention))
-           AND l.position < (SELECT max(position) FROM audit_links) AND NOT audit_is_held(e)
-         ORDER BY l.position LIMIT $1),
-       runs AS (SELECT position, at, position - row_number() OVER (ORDER BY position) AS run FROM old)
+      `WITH old AS MATERIALIZED (
+         SELECT e.seq, e.at FROM audit_events e
+         WHERE e.at < now() - make_interval(days => (SELECT days FROM audit_retention)) AND NOT audit_is_held(e)
+         ORDER BY e.seq LIMIT $1),
+       placed AS (
+         SELECT b.first_position + l.at - 1 AS position, old.at
+         FROM audit_blocks b CROSS JOIN LATERAL unnest(b.seqs) WITH ORDINALITY AS l (seq, at) JOIN old ON old.seq = l.seq
+         WHERE b.max_seq >= (SELECT min(seq) FROM old) AND b.min_seq <= (SELECT max(seq) FROM old)),
+       runs AS (
+         SELECT position, at, position - row_number() OVER (ORDER BY position) AS run FROM placed
+         WHERE position < (SELECT last_position FROM audit_blocks ORDER BY first_position DESC LIMIT 1))
        SELECT min(position)::text AS first, max(position)::text AS last,
          to_char(min(at) AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS "oldestAt",
          to_char(max(at) AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS "newestAt"
@@ -125,7 +131,8 @@ async function hashBefore(tx: Tx, position: number): Promise<string> {
 }
 
 async function hashOfRow(tx: Tx, position: number): Promise<string> {
-  const [row] = (await tx.query('SELECT hash FROM audit_links WHERE position = $1', [position])) as { hash: Buffer }[];
-  if (row === undefined) throw new Error(`row ${position} of the audit chain is missing: nothing is purged beside it`);
-  return row.hash.toString('hex');
+  const { remembered } = await chainEnd(tx, position);
+  if (remembered === undefined)
+    throw new Error(`row ${position} of the audit chain is missing: nothing is purged beside it`);
+  return remembered.toString('hex');
 }

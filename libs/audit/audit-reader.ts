@@ -37,8 +37,8 @@ export async function readAudit(
     conditions.push(`${condition} $${parameters.length}`);
   }
   const rows = (await tx.query(
-    `SELECT e.seq, l.position, ${eventColumns} FROM audit_events e LEFT JOIN audit_links l ON l.event_seq = e.seq
-     WHERE ${conditions.join(' AND ')} ORDER BY e.seq DESC LIMIT ${limit}`,
+    `SELECT e.seq, audit_position(e.seq) AS position, ${eventColumns}
+     FROM (SELECT * FROM audit_events e WHERE ${conditions.join(' AND ')} ORDER BY e.seq DESC LIMIT ${limit}) e ORDER BY e.seq DESC`,
     parameters,
   )) as (StoredEvent & { seq: string; position: string | null })[];
   return rows.map(({ seq, position, ...event }) => ({

@@ -41,6 +41,15 @@ export interface Verification {
 /** A row that waits longer than this to be linked will not be. */
 const unlinkedSeconds = 15;
 const shownUnlinked = 20;
+/** A page of rows in the order of their seq: none of them may be outside of every block. */
+const unlinkedPage = `WITH page AS MATERIALIZED (SELECT e.seq, e.seal IS NOT NULL AS sealed, e.xid, e.at FROM audit_events e WHERE e.seq > $1 ORDER BY e.seq LIMIT 20000),
+   linked AS (
+     SELECT unnest(b.seqs) AS seq FROM audit_blocks b
+     WHERE b.max_seq >= (SELECT min(seq) FROM page) AND b.min_seq <= (SELECT max(seq) FROM page))
+   SELECT (SELECT max(seq)::text FROM page) AS last,
+     (SELECT json_agg(json_build_object('seq', p.seq::text, 'sealed', p.sealed) ORDER BY p.seq) FROM page p
+      WHERE NOT EXISTS (SELECT 1 FROM linked l WHERE l.seq = p.seq) AND p.xid < pg_snapshot_xmin(pg_current_snapshot())
+        AND (NOT p.sealed OR p.at < now() - make_interval(secs => $2))) AS unlinked`;
 
 /** Verifies the trail as it lies in the database, against the master key and against what the second place has seen. */
 export class AuditVerifier {
@@ -124,14 +133,17 @@ export class AuditVerifier {
   }
 
   private async findUnlinked(check: ChainCheck): Promise<void> {
-    const rows = await this.settings.database.query<{ seq: string; sealed: boolean }>(
-      `SELECT e.seq, e.seal IS NOT NULL AS sealed FROM audit_events e
-       WHERE NOT EXISTS (SELECT 1 FROM audit_links l WHERE l.event_seq = e.seq)
-         AND e.xid < pg_snapshot_xmin(pg_current_snapshot())
-         AND (e.seal IS NULL OR e.at < now() - make_interval(secs => $1)) ORDER BY e.seq LIMIT $2`,
-      [unlinkedSeconds, shownUnlinked],
-    );
-    for (const { seq, sealed } of rows) {
+    const { database } = this.settings;
+    const found: { seq: string; sealed: boolean }[] = [];
+    for (let after: string | undefined = '0'; after !== undefined && found.length < shownUnlinked;) {
+      const [page]: { last: string | null; unlinked: typeof found | null }[] = await database.query(unlinkedPage, [
+        after,
+        unlinkedSeconds,
+      ]);
+      found.push(...(page?.unlinked ?? []));
+      after = page?.last ?? undefined;
+    }
+    for (const { seq, sealed } of found.slice(0, shownUnlinked)) {
       if (sealed)
         check.find('row-unlinked', null, `the event ${seq} has no place in the chain, or its seal is not valid`);
       else check.find('row-foreign', null, `the event ${seq} was not written by Sluice`);

@@ -15,6 +15,7 @@ import { CheckpointWriter } from './checkpoint-writer.js';
 import { readKeyChanges, registerAuditKey } from './key-register.js';
 import type { KeyChange } from './checkpoint.js';
 import { LegalHolds } from './legal-holds.js';
+import { RecentRows } from './recent-rows.js';
 import type { CheckpointPlace } from './ports/checkpoint-place.js';
 
 export interface AuditingSettings {
@@ -48,8 +49,9 @@ export class Auditing implements AsyncDisposable {
     const { database, keys, place, log } = settings;
     const stack = new AsyncDisposableStack();
     const receipts = stack.use(new AppendReceipts({ database, log }));
-    const chainer = stack.use(new Chainer({ database, keys, log, onLinked: (ids) => receipts.linked(ids) }));
-    await sealAuditRows(database, { keys, onAppend: (rows) => receipts.note(rows) });
+    const recent = new RecentRows();
+    const chainer = stack.use(new Chainer({ database, keys, log, recent, onLinked: (ids) => receipts.linked(ids) }));
+    await sealAuditRows(database, { keys, recent, onAppend: (rows) => receipts.note(rows) });
     await registerAuditKey(database, keys, log, systemClock.now());
     const checkpoints = stack.use(new CheckpointWriter({ database, keys, chainer, place, log }));
     const vanishedRows = (): number => receipts.vanished;

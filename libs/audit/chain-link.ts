@@ -22,7 +22,14 @@ export const chainStart: ChainHead = { position: 0, hash: Buffer.alloc(32) };
  * `previous` is the hash of the row before. Put together by hand, since the event's text exists already.
  */
 export function linkText(previous: ChainHead, seq: number, eventText: string): string {
-  return `{"event":${eventText},"position":${previous.position + 1},"previous":"${previous.hash.toString('hex')}","seq":${seq}}`;
+  return boundText(previous.position + 1, previous.hash.toString('hex'), seq, eventText);
 }
 
+/** The same, from parts as the chainer has them. @param previousHash hexadecimal */
+export const boundText = (position: number, previousHash: string, seq: number, eventText: string): string =>
+  `{"event":${eventText},"position":${position},"previous":"${previousHash}","seq":${seq}}`;
+
 export const hashOf = (text: string): Buffer => hash('sha256', text, 'buffer');
+
+/** Hexadecimal. */
+export const hexHashOf = (text: string): string => hash('sha256', text, 'hex');

@@ -15,6 +15,7 @@ interface LinkRow extends StoredEvent {
   hash: Buffer;
   mac: Buffer;
   keyId: string;
+  block: string;
 }
 
 // Few enough that requests of others on the same thread do not notice.
@@ -27,33 +28,76 @@ export async function* chainParts(
   upTo = Number.MAX_SAFE_INTEGER,
 ): AsyncIterable<ChainPart> {
   let position = after;
-  for (;;) {
-    const page = await database.read((tx) => pageAfter(tx, position, upTo));
-    for (const link of page) {
-      for await (const part of tombstonesBetween(database, position, link.position)) yield part;
-      yield link;
-      position = link.link.position;
+  for await (const blocks of blockPages(database, after, upTo)) {
+    for await (const part of rowsOfBlocks(database, blocks)) {
+      if (part.link.position <= after || part.link.position > upTo) continue;
+      for await (const stone of tombstonesBetween(database, position, part.link.position)) yield stone;
+      yield part;
+      position = part.link.position;
     }
-    if (page.length < rowsPerPage) break;
-    await breathe();
   }
   for await (const part of tombstonesBetween(database, position, upTo)) yield part;
 }
 
-type RowPart = Extract<ChainPart, { kind: 'row' }> & { position: number };
+interface BlockRange {
+  first: number;
+  rows: number;
+}
 
-async function pageAfter(tx: Tx, position: number, upTo: number): Promise<RowPart[]> {
+/**
+ * Blocks in the order of their first position, a few at a time. That number alone leads on, whatever else a block says
+ * of itself: what was bent must end, and be found.
+ */
+async function* blockPages(database: Database, after: number, upTo: number): AsyncIterable<BlockRange[]> {
+  const [begin] = await database.query<{ first: string }>(
+    'SELECT coalesce(max(first_position), 0) AS first FROM audit_blocks WHERE first_position <= $1',
+    [after + 1],
+  );
+  for (let from = Number(begin?.first ?? 0); ;) {
+    const blocks = await database.query<{ first: string; rows: number }>(
+      `SELECT first_position AS first, cardinality(seqs) AS rows FROM audit_blocks
+       WHERE first_position >= $1 AND first_position <= $2 ORDER BY first_position LIMIT ${rowsPerPage}`,
+      [from, upTo],
+    );
+    if (blocks.length === 0) return;
+    yield blocks.map(({ first, rows }) => ({ first: Number(first), rows }));
+    from = Number(blocks.at(-1)?.first) + 1;
+  }
+}
+
+type RowPart = Extract<ChainPart, { kind: 'row' }>;
+
+async function* rowsOfBlocks(database: Database, blocks: readonly BlockRange[]): AsyncIterable<RowPart> {
+  for (let at = 0; at < blocks.length;) {
+    const some: number[] = [];
+    for (let rows = 0; at < blocks.length && (rows === 0 || rows + blocks[at]!.rows <= rowsPerPage); at += 1) {
+      some.push(blocks[at]!.first);
+      rows += blocks[at]!.rows;
+    }
+    for (let skip = 0; ; skip += rowsPerPage) {
+      const rows = await database.read((tx) => rowsAfter(tx, some, skip));
+      yield* rows;
+      await breathe();
+      if (rows.length < rowsPerPage) break;
+    }
+  }
+}
+
+async function rowsAfter(tx: Tx, firstPositions: readonly number[], skip: number): Promise<RowPart[]> {
   const rows = (await tx.query(
-    `SELECT l.position, l.event_seq AS seq, l.hash, l.mac, l.key_id AS "keyId", ${eventColumns}
-     FROM audit_links l LEFT JOIN audit_events e ON e.seq = l.event_seq
-     WHERE l.position > $1 AND l.position <= $2 ORDER BY l.position LIMIT ${rowsPerPage}`,
-    [position, upTo],
+    `SELECT l.*, ${eventColumns} FROM (
+       SELECT b.first_position + o.at - 1 AS position, o.seq, b.key_id AS "keyId", b.first_position AS block,
+         substring(b.hashes FROM (o.at::int - 1) * 32 + 1 FOR 32) AS hash, substring(b.macs FROM (o.at::int - 1) * 32 + 1 FOR 32) AS mac
+       FROM audit_blocks b CROSS JOIN LATERAL unnest(b.seqs) WITH ORDINALITY AS o (seq, at)
+       WHERE b.first_position = ANY ($1::bigint[]) ORDER BY b.first_position, o.at OFFSET $2 LIMIT ${rowsPerPage}) l
+     LEFT JOIN audit_events e ON e.seq = l.seq ORDER BY l.block, l.position`,
+    [firstPositions, skip],
   )) as LinkRow[];
-  return rows.map((row) => {
-    const { position: at, seq, hash, mac, keyId, ...event } = row;
-    const link = { position: Number(at), seq: Number(seq), hash, mac, keyId };
-    return { kind: 'row', position: link.position, link, event: event.id === null ? undefined : event };
-  });
+  return rows.map(({ position, seq, hash, mac, keyId, block: _block, ...event }) => ({
+    kind: 'row',
+    link: { position: Number(position), seq: Number(seq), hash, mac, keyId },
+    event: event.id === null ? undefined : event,
+  }));
 }
 
 async function* tombstonesBetween(database: Database, after: number, before: number): AsyncIterable<ChainPart> {

@@ -1,8 +1,19 @@
 import type { Logger } from '#libs/platform';
 import { tryLock, type Database, type Tx } from '#libs/store';
-import { canonicalEvent, eventColumns, type StoredEvent } from './audit-event.js';
+import { canonicalEvent } from './audit-event.js';
 import type { AuditKeys } from './audit-keys.js';
-import { chainStart, hashOf, linkText, type ChainHead, type ChainLink } from './chain-link.js';
+import { chainEnd, insertBlock, type ChainBlock, type ChainEnd, type SeenSnapshot } from './chain-block.js';
+import { boundText, chainStart, hexHashOf, type ChainHead } from './chain-link.js';
+import { RecentRows } from './recent-rows.js';
+import {
+  clusterOf,
+  hasWaiting,
+  waitingPage,
+  wholeRows,
+  type RowCursor,
+  type WaitingRow,
+  type WholeRow,
+} from './waiting-rows.js';
 
 export interface ChainerSettings {
   database: Database;
@@ -11,21 +22,30 @@ export interface ChainerSettings {
   /** Pause between looks when nothing was found. */
   idleMs?: number;
   rowsPerBatch?: number;
+  /** Texts of what this process has appended; without them every row is read as a whole. */
+  recent?: RecentRows;
   /** Ids of rows that have their place now. */
   onLinked?: (ids: readonly string[]) => void;
 }
 
-interface WaitingRow extends StoredEvent {
-  xmin: string;
-  seq: string | null;
-  seal: Buffer | null;
-  sealKey: string | null;
+/** One look through all that waits, over as many batches as it takes. */
+interface Round {
+  /** When the look began: at its end all that was there then is linked. */
+  snapshot: string;
+  after: RowCursor | undefined;
+  /** Has it linked anything? */
+  hasLinked: boolean;
 }
 
-/** How far everything is linked: no transaction below it can still bring a row. Of one PostgreSQL server only. */
-export interface ChainWatermark {
-  xid: string;
-  cluster: string;
+/** Where this process has come to, as far as nobody else has linked since. */
+interface Mark {
+  /** Position of the last row then. */
+  position: number;
+  seen: SeenSnapshot | undefined;
+  /** What the next block says of it to others. */
+  stored: SeenSnapshot | undefined;
+  /** A row was sealed with a key that is not known here: the process that knows it must still be able to find it. */
+  isHeldBack: boolean;
 }
 
 const defaultIdleMs = 100;
@@ -42,23 +62,23 @@ export class Chainer implements AsyncDisposable {
   private working: Promise<unknown> = Promise.resolve();
   private isClosed = false;
   private isBusy = false;
-  private mark: ChainWatermark | undefined;
-  private seen: ChainHead = chainStart;
+  private cluster: string | undefined;
+  private mark: Mark | undefined;
+  private round: Round | undefined;
+  private last: ChainHead = chainStart;
+  private readonly recent: RecentRows;
   private readonly refused = new Set<string>();
   /** Rows that do not bear a seal of Sluice, and are not linked. */
   foreignRows = 0;
   /** The chain was seen longer, or other, than it is now. */
   cutBack: string | undefined;
-  waitingRows = 0;
 
-  constructor(private readonly settings: ChainerSettings) {}
-
-  get head(): ChainHead {
-    return this.seen;
+  constructor(private readonly settings: ChainerSettings) {
+    this.recent = settings.recent ?? new RecentRows(0);
   }
 
-  get watermark(): ChainWatermark | undefined {
-    return this.mark;
+  get head(): ChainHead {
+    return this.last;
   }
 
   start(): void {
@@ -95,20 +115,14 @@ export class Chainer implements AsyncDisposable {
   }
 
   private async linkAll(): Promise<void> {
+    const { database } = this.settings;
+    const seen = this.mark?.seen;
     // Where rows have just come, more are to be expected, and asking first would only be one statement more.
-    if (this.mark !== undefined && !this.isBusy && !(await this.hasWaiting(this.mark))) return;
+    if (seen !== undefined && !this.isBusy && !(await database.read((tx) => hasWaiting(tx, seen, [...this.refused]))))
+      return;
     this.isBusy = false;
-    while (await this.linkBatch()) this.isBusy = false;
-  }
-
-  private async hasWaiting(mark: ChainWatermark): Promise<boolean> {
-    const [look] = await this.settings.database.query<{ xmin: string; waiting: boolean }>(
-      `SELECT pg_snapshot_xmin(pg_current_snapshot())::text AS xmin, EXISTS (${waitingSql('1', true)}) AS waiting`,
-      [mark.xid, [...this.refused]],
-    );
-    // Another process has linked everything: here, too, nothing below can come any more.
-    if (look?.waiting === false) this.mark = { ...mark, xid: look.xmin };
-    return look?.waiting === true;
+    this.round = undefined;
+    while (await this.linkBatch());
   }
 
   /** @returns whether there may be more */
@@ -116,72 +130,97 @@ export class Chainer implements AsyncDisposable {
     const limit = this.settings.rowsPerBatch ?? defaultRowsPerBatch;
     const linked = await this.settings.database.run(async (tx) => {
       if (!(await tryLock(tx, chainLock))) return undefined;
-      const mark = this.mark ?? (await storedWatermark(tx));
-      const { head, remembered } = await headAnd(tx, this.seen.position);
-      this.watchHead(head, remembered);
-      const isBounded = mark.xid !== '0';
-      const rows = (await tx.query(
-        `SELECT pg_snapshot_xmin(s.now)::text AS xmin, w.*
-         FROM (SELECT pg_current_snapshot() AS now) s LEFT JOIN LATERAL (
-           ${waitingSql(`e.seq, e.seal, e.seal_key AS "sealKey", ${eventColumns}`, isBounded)}
-           ORDER BY e.seq LIMIT ${limit}) w ON true`,
-        [...(isBounded ? [mark.xid] : []), [...this.refused]],
-      )) as WaitingRow[];
-      const links = this.linksOf(head, rows, await isBeginning(tx, head, rows));
-      await insertLinks(tx, links);
-      return { mark, head: links.at(-1) ?? head, rows, links };
+      const end = await chainEnd(tx, this.last.position);
+      this.watchHead(end);
+      const mark = await this.markAt(tx, end);
+      const page = await waitingPage(tx, mark.seen, this.round?.after, limit);
+      const { block, ids, isHeldBack } = await this.blockOf(tx, end, page.rows);
+      const { snapshot, hasLinked } = this.round ?? { snapshot: page.snapshot, hasLinked: false };
+      const round = { snapshot, after: page.next, hasLinked: hasLinked || block.seqs.length > 0 };
+      const after = this.markAfter({ ...mark, isHeldBack: mark.isHeldBack || isHeldBack }, round);
+      if (block.seqs.length > 0) await insertBlock(tx, block, after.stored);
+      return { block, ids, round, mark: after, head: headAfter(end.head, block) };
     });
     if (linked === undefined) return false;
-    const { mark, head, rows, links } = linked;
-    this.seen = { position: head.position, hash: head.hash };
-    const isWhole = rows.length < limit;
-    // Everything below was visible to this batch, and is linked.
-    this.mark = isWhole && rows[0] !== undefined ? { ...mark, xid: rows[0].xmin } : mark;
-    this.waitingRows = isWhole ? 0 : rows.length;
-    if (links.length > 0) this.isBusy = true;
-    if (links.length > 0) this.settings.onLinked?.(rows.map(({ id }) => id));
-    return !isWhole;
+    const { block, ids, round, mark, head } = linked;
+    this.last = head;
+    this.mark = { ...mark, position: head.position };
+    this.round = round;
+    if (block.seqs.length > 0) {
+      this.isBusy = true;
+      this.recent.linked(ids);
+      this.settings.onLinked?.(ids);
+    }
+    return round.after !== undefined;
   }
 
-  private linksOf(head: ChainHead, rows: readonly WaitingRow[], isBeginning: boolean): ChainLink[] {
+  /** This process's own mark while it is the only one that links, else what the last block says. */
+  private async markAt(tx: Tx, { head, seen }: ChainEnd): Promise<Mark> {
+    if (this.mark?.position === head.position) return this.mark;
+    this.cluster ??= await clusterOf(tx);
+    const believed = seen?.cluster === this.cluster ? seen : undefined;
+    this.round = undefined;
+    return { position: head.position, seen: believed, stored: believed, isHeldBack: false };
+  }
+
+  // A snapshot is kept only together with a block that came after it: the block's transaction outlives a crash of
+  // PostgreSQL, so that no number of a transaction below it is given again.
+  private markAfter(mark: Mark, round: Round): Mark {
+    if (round.after !== undefined || !round.hasLinked || this.cluster === undefined) return mark;
+    const seen = { text: round.snapshot, cluster: this.cluster };
+    return { ...mark, seen, stored: mark.isHeldBack ? mark.stored : seen };
+  }
+
+  private async blockOf(
+    tx: Tx,
+    end: ChainEnd,
+    rows: readonly WaitingRow[],
+  ): Promise<{ block: ChainBlock; ids: string[]; isHeldBack: boolean }> {
     const { keys } = this.settings;
-    const links: ChainLink[] = [];
-    let previous = head;
-    let takesUnsealed = isBeginning;
-    for (const row of rows) {
-      if (row.seq === null) continue;
-      const text = canonicalEvent(row);
-      takesUnsealed &&= row.seal === null;
-      if (!takesUnsealed && !keys.isSeal(text, row.seal, row.sealKey)) {
-        this.refuse(row);
+    const known = rows.map(({ id, seal }) => this.recent.textOf(id, seal));
+    const unknown = rows.filter((_row, at) => known[at] === undefined).map(({ seq }) => seq);
+    const whole = await wholeRows(tx, unknown);
+    const block: ChainBlock = { firstPosition: end.head.position + 1, seqs: [], hashes: [], macs: [], keyId: keys.id };
+    const ids: string[] = [];
+    let previous = end.head.hash.toString('hex');
+    let takesUnsealed = await isBeginning(tx, end, rows);
+    let isHeldBack = false;
+    for (const [at, { seq, id, seal }] of rows.entries()) {
+      takesUnsealed &&= seal === '';
+      const row = whole.get(seq);
+      const text = known[at] ?? this.textOf(row, takesUnsealed);
+      if (text === undefined) {
+        isHeldBack ||= typeof row?.sealKey === 'string' && keys.publicKeyOf(row.sealKey) === undefined;
+        this.refuse(seq, id);
         continue;
       }
-      const seq = Number(row.seq);
-      const bound = linkText(previous, seq, text);
-      const link = {
-        position: previous.position + 1,
-        seq,
-        hash: hashOf(bound),
-        mac: keys.mac(bound),
-        keyId: keys.id,
-      };
-      links.push(link);
-      previous = link;
+      const bound = boundText(block.firstPosition + ids.length, previous, Number(seq), text);
+      previous = hexHashOf(bound);
+      block.seqs.push(seq);
+      block.hashes.push(previous);
+      block.macs.push(keys.mac(bound));
+      ids.push(id);
     }
-    return links;
+    return { block, ids, isHeldBack };
   }
 
-  private refuse(row: WaitingRow): void {
-    const seq = String(row.seq);
+  /** @returns undefined for a row that was not written by Sluice */
+  private textOf(row: WholeRow | undefined, takesUnsealed: boolean): string | undefined {
+    if (row === undefined) return undefined;
+    const text = canonicalEvent(row);
+    return takesUnsealed || this.settings.keys.isSeal(text, row.seal, row.sealKey) ? text : undefined;
+  }
+
+  private refuse(seq: string, id: string): void {
     if (this.refused.has(seq)) return;
     this.refused.add(seq);
     this.foreignRows = this.refused.size;
-    this.settings.log.error({ seq, id: row.id }, 'an audit row bears no valid seal: it was not written by Sluice');
+    this.settings.log.error({ seq, id }, 'an audit row bears no valid seal: it was not written by Sluice');
   }
 
   // What this process has linked cannot be gone: a cut that came after the last checkpoint is noticed by whoever remembers.
-  private watchHead(head: ChainHead, remembered: Buffer | undefined): void {
-    const { position, hash } = this.seen;
+  private watchHead({ head, remembered }: ChainEnd): void {
+    const { position, hash } = this.last;
     if (position > 0 && this.cutBack === undefined) {
       if (head.position < position) this.cutBack = `the chain had ${position} rows and now ends at ${head.position}`;
       else if (remembered !== undefined && !remembered.equals(hash))
@@ -191,68 +230,17 @@ export class Chainer implements AsyncDisposable {
   }
 }
 
-function waitingSql(columns: string, isBounded: boolean): string {
-  const bound = isBounded ? `e.xid >= $1::xid8 AND e.xid < pg_snapshot_xmax(pg_current_snapshot()) AND` : '';
-  return `SELECT ${columns} FROM audit_events e
-    WHERE ${bound} e.seq <> ALL($${isBounded ? 2 : 1}::bigint[])
-      AND NOT EXISTS (SELECT 1 FROM audit_links l WHERE l.event_seq = e.seq)`;
+function headAfter(head: ChainHead, { seqs, hashes }: ChainBlock): ChainHead {
+  const last = hashes.at(-1);
+  return last === undefined ? head : { position: head.position + seqs.length, hash: Buffer.from(last, 'hex') };
 }
 
 /** What was written before there was a chain bears no seal. It comes first, and after the first sealed row nothing like it. */
-async function isBeginning(tx: Tx, head: ChainHead, rows: readonly WaitingRow[]): Promise<boolean> {
+async function isBeginning(tx: Tx, { head, lastSeq }: ChainEnd, rows: readonly WaitingRow[]): Promise<boolean> {
   if (head.position === 0) return true;
-  if (!rows.some(({ seq, seal }) => seq !== null && seal === null)) return false;
-  const [last] = (await tx.query(
-    `SELECT e.seal IS NULL AS unsealed FROM audit_links l JOIN audit_events e ON e.seq = l.event_seq WHERE l.position = $1`,
-    [head.position],
-  )) as { unsealed: boolean }[];
+  if (!rows.some(({ seal }) => seal === '')) return false;
+  const [last] = (await tx.query('SELECT seal IS NULL AS unsealed FROM audit_events WHERE seq = $1', [
+    lastSeq ?? null,
+  ])) as { unsealed: boolean }[];
   return last?.unsealed === true;
-}
-
-/** The last place that a checkpoint vouches for; the beginning for a database that came from another server. */
-async function storedWatermark(tx: Tx): Promise<ChainWatermark> {
-  const [row] = (await tx.query(
-    `SELECT s.system_identifier::text AS cluster,
-       (SELECT c.watermark::text FROM audit_checkpoints c
-        WHERE c.cluster = s.system_identifier::text AND c.watermark < pg_snapshot_xmax(pg_current_snapshot())
-        ORDER BY c.id DESC LIMIT 1) AS xid
-     FROM pg_control_system() s`,
-  )) as { cluster: string; xid: string | null }[];
-  return { cluster: row?.cluster ?? '', xid: row?.xid ?? '0' };
-}
-
-/** Where the chain ends: the last row, or the tombstone that stands in the place of later ones. */
-export const headOf = async (tx: Tx): Promise<ChainHead> => (await headAnd(tx, 0)).head;
-
-async function headAnd(tx: Tx, position: number): Promise<{ head: ChainHead; remembered: Buffer | undefined }> {
-  const ends = (await tx.query(
-    `(SELECT position, hash, false AS remembered FROM audit_links ORDER BY position DESC LIMIT 1)
-     UNION ALL (SELECT last_position, decode(body->>'lastHash', 'hex'), false FROM audit_tombstones ORDER BY last_position DESC LIMIT 1)
-     UNION ALL (SELECT position, hash, true FROM audit_links WHERE position = $1)`,
-    [position],
-  )) as { position: string; hash: Buffer; remembered: boolean }[];
-  let head = chainStart;
-  for (const end of ends)
-    if (!end.remembered && Number(end.position) > head.position)
-      head = { position: Number(end.position), hash: end.hash };
-  return { head, remembered: ends.find(({ remembered }) => remembered)?.hash };
-}
-
-// The digests as one value, and cut apart there: an array of them would travel as escaped text.
-async function insertLinks(tx: Tx, links: readonly ChainLink[]): Promise<void> {
-  const [first] = links;
-  if (first === undefined) return;
-  await tx.query(
-    `INSERT INTO audit_links (position, event_seq, hash, mac, key_id)
-     SELECT $1::bigint + at - 1, seq, substring($3::bytea FROM (at::int - 1) * 32 + 1 FOR 32),
-       substring($4::bytea FROM (at::int - 1) * 32 + 1 FOR 32), $5
-     FROM unnest($2::bigint[]) WITH ORDINALITY AS row (seq, at)`,
-    [
-      first.position,
-      links.map(({ seq }) => seq),
-      Buffer.concat(links.map(({ hash }) => hash)),
-      Buffer.concat(links.map(({ mac }) => mac)),
-      first.keyId,
-    ],
-  );
 }

@@ -3,14 +3,15 @@ import type { Logger } from '#libs/platform';
 import type { Database } from '#libs/store';
 import { appendAudit } from './audit-trail.js';
 import type { AuditKeys } from './audit-keys.js';
-import { headOf, type Chainer } from './chainer.js';
+import { headOf } from './chain-block.js';
+import type { Chainer } from './chainer.js';
 import { signedCheckpoint, type Checkpoint } from './checkpoint.js';
 import type { CheckpointPlace } from './ports/checkpoint-place.js';
 
 export interface CheckpointWriterSettings {
   database: Database;
   keys: AuditKeys;
-  chainer: Pick<Chainer, 'flush' | 'watermark'>;
+  chainer: Pick<Chainer, 'flush'>;
   place: CheckpointPlace;
   log: Logger;
   clock?: Clock;
@@ -84,13 +85,7 @@ export class CheckpointWriter implements AsyncDisposable {
       const made = signedCheckpoint(keys, await headOf(tx), clock.now());
       // First the second place: what the database says of itself alone is no proof.
       await place.put(made);
-      const mark = chainer.watermark;
-      await tx.query('INSERT INTO audit_checkpoints (count, body, watermark, cluster) VALUES ($1, $2, $3, $4)', [
-        made.count,
-        made,
-        mark?.xid ?? '0',
-        mark?.cluster ?? '',
-      ]);
+      await tx.query('INSERT INTO audit_checkpoints (count, body) VALUES ($1, $2)', [made.count, made]);
       return made;
     });
     if (checkpoint === undefined) {

@@ -13,6 +13,7 @@ export {
   type PayloadWindow,
 } from './payloads/index.js';
 export { AppendReceipts } from './append-receipts.js';
+export { registerPayloadMetrics } from './audit-metrics.js';
 export type { AuditEvent } from './audit-event.js';
 export { AuditKeys } from './audit-keys.js';
 export { readAudit, type AuditFilter, type AuditRow } from './audit-reader.js';
@@ -22,4 +23,5 @@ export { Auditing, checkpointPlace } from './auditing.js';
 export { Chainer } from './chainer.js';
 export type { KeyChange } from './checkpoint.js';
 export type { HoldScope, LegalHold } from './legal-holds.js';
+export { RecentRows } from './recent-rows.js';
 export { verifyOffline, type OfflineVerification } from './offline-verify.js';

@@ -55,6 +55,7 @@ export class LegalHolds {
       await appendAudit(tx, {
         actor: by,
         action: 'audit.hold',
+        tenantId: tenantId ?? undefined,
         resource: `audit-hold:${id}`,
         outcome: 'done',
         requestId,
@@ -78,14 +79,15 @@ export class LegalHolds {
         [id, this.clock.now(), by],
       );
       if (released.length === 0) throw sluiceError('SLU_AUDIT_HOLD_UNKNOWN', { id });
+      const [hold] = (await tx.query(`SELECT ${columns} FROM ${joined} WHERE h.id = $1`, [id])) as LegalHold[];
       await appendAudit(tx, {
         actor: by,
         action: 'audit.hold-release',
         resource: `audit-hold:${id}`,
         outcome: 'done',
         requestId,
+        tenantId: hold?.tenantId ?? undefined,
       });
-      const [hold] = (await tx.query(`SELECT ${columns} FROM ${joined} WHERE h.id = $1`, [id])) as LegalHold[];
       return hold!;
     });
   }

@@ -5,7 +5,7 @@ import { Database } from './database.js';
 
 const proof = [
   'audit_events',
-  'audit_links',
+  'audit_blocks',
   'audit_keys',
   'audit_checkpoints',
   'audit_tombstones',

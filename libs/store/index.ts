@@ -17,3 +17,4 @@ export {
   type ReplicaState,
 } from './entities/replica.entity.js';
 export { RolloutEntity, RolloutEventEntity } from './entities/rollout.entity.js';
+export { runPrepared, type PreparedStatement } from './prepared.js';

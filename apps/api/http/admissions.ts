@@ -29,7 +29,13 @@ export class Admissions {
     if (isLimitRefusal(failure)) {
       const { scope, name } = failure.limit;
       const resource = `limit:${scope}/${name}`;
-      this.refusals.note({ actor: actorOf(principal), resource, code: failure.code, requestId });
+      this.refusals.note({
+        actor: actorOf(principal),
+        resource,
+        code: failure.code,
+        requestId,
+        tenantId: principal.tenantId,
+      });
     }
     throw failure;
   }

@@ -9,6 +9,8 @@ export interface Refusal {
   /** The permit that was missing, or the route's pattern. Never what the caller wrote. */
   resource: string;
   code: ErrorCode;
+  /** `act.refuse` for an act that was permitted and could not be done; `access.refuse` when left out. */
+  action?: 'act.refuse' | undefined;
   requestId: string;
   tenantId?: string | undefined;
 }
@@ -70,8 +72,8 @@ export class RefusalLog implements AsyncDisposable {
         appendAudits(
           tx,
           [...tallies.values()].map(({ code, count, ...refusal }) => ({
-            ...refusal,
             action: 'access.refuse',
+            ...refusal,
             outcome: 'refused' as const,
             detail: { code, count, ...(uncounted > 0 && { othersNotShown: uncounted }) },
           })),

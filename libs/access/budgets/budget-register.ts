@@ -146,14 +146,18 @@ export class BudgetRegister {
     return view;
   }
 
-  private prove(
+  private async prove(
     tx: Tx,
     action: string,
     id: string,
     { actor, requestId }: BudgetActor,
     detail: Readonly<Record<string, string | number | boolean>>,
   ): Promise<void> {
-    return appendAudit(tx, { actor, action, resource: `budget:${id}`, outcome: 'done', requestId, detail });
+    const [row] = (await tx.query('SELECT tenant_id AS "tenantId" FROM budgets WHERE id = $1', [id])) as {
+      tenantId: string;
+    }[];
+    const concerned = { resource: `budget:${id}`, tenantId: row?.tenantId };
+    await appendAudit(tx, { actor, action, ...concerned, outcome: 'done', requestId, detail });
   }
 }
 

@@ -32,14 +32,15 @@ export async function moveRest(tx: Tx, processId: string, direction: 1 | -1): Pr
         WHERE l.process_id = $1 AND (p.budget_id, p.starts_at) = (l.budget_id, l.starts_at)
           AND l.granted > l.settled + l.returned
        RETURNING p.budget_id, p.starts_at, l.granted - l.settled - l.returned AS amount)
-     SELECT * FROM changed`,
+     SELECT c.*, b.tenant_id FROM changed c JOIN budgets b ON b.id = c.budget_id`,
     [processId, direction],
-  )) as { budget_id: string; starts_at: Date; amount: string }[];
-  for (const { budget_id, amount } of moved) {
+  )) as { budget_id: string; starts_at: Date; amount: string; tenant_id: string }[];
+  for (const { budget_id, amount, tenant_id: tenantId } of moved) {
     await appendAudit(tx, {
       actor: 'system',
       action: direction === 1 ? 'budget.write-off' : 'budget.take-back',
       resource: `budget:${budget_id}`,
+      tenantId,
       outcome: 'done',
       detail: { amount: Number(amount), process: processId },
     });
@@ -58,6 +59,7 @@ export async function lockPeriods(tx: Tx, processId: string): Promise<void> {
 
 interface PeriodRow {
   budget_id: string;
+  tenant_id: string;
   starts_at: Date;
   spent: string;
   limit_units: string;
@@ -73,7 +75,7 @@ export async function warnOfThresholds(
 ): Promise<void> {
   if (touched.length === 0) return;
   const periods = (await tx.query(
-    `SELECT p.budget_id, p.starts_at, p.spent, b.limit_units, b.thresholds, b.webhook_url IS NOT NULL AS has_webhook,
+    `SELECT p.budget_id, b.tenant_id, p.starts_at, p.spent, b.limit_units, b.thresholds, b.webhook_url IS NOT NULL AS has_webhook,
             ARRAY(SELECT a.threshold FROM budget_alerts a WHERE (a.budget_id, a.starts_at) = (p.budget_id, p.starts_at)) AS said
        FROM budget_periods p JOIN budgets b ON b.id = p.budget_id
       WHERE (p.budget_id, p.starts_at) IN (SELECT * FROM unnest($1::uuid[], $2::timestamptz[]))
@@ -92,6 +94,7 @@ export async function warnOfThresholds(
         actor: 'system',
         action: 'budget.threshold',
         resource: `budget:${period.budget_id}`,
+        tenantId: period.tenant_id,
         outcome: 'done',
         detail: { threshold, spent, limit, periodStartsAt: period.starts_at.toISOString() },
       });

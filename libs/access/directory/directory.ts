@@ -65,7 +65,7 @@ export class Directory {
       `INSERT INTO ${directoryKinds[noun].table} (${columns.join(', ')}) VALUES (${columns.map((_column, index) => `$${index + 1}`).join(', ')})`,
       [id, by.actor, ...given.map(([, value]) => value)],
     );
-    await this.note(tx, `${noun}.create`, `${noun}:${id}`, by, entry as Record<string, string | null>);
+    await this.note(tx, `${noun}.create`, noun, id, by, entry as Record<string, string | null>);
     // So that keys of a new tenant have a place to be.
     if (noun === 'tenant') await this.createIn(tx, 'project', { tenantId: id, name: defaultProjectName }, by);
     return this.entryIn(tx, noun, { scope: 'all' }, id);
@@ -93,7 +93,7 @@ export class Directory {
           id,
           ...changed.map(([, value]) => value),
         ]);
-        await this.note(tx, `${noun}.change`, `${noun}:${id}`, by, Object.fromEntries(changed));
+        await this.note(tx, `${noun}.change`, noun, id, by, Object.fromEntries(changed));
         return this.entryIn(tx, noun, reach, id);
       }),
     );
@@ -139,13 +139,19 @@ export class Directory {
   private async note(
     tx: Tx,
     action: string,
-    resource: string,
+    noun: DirectoryNoun,
+    id: string,
     { actor, requestId }: ChangedBy,
     detail: Record<string, string | null>,
   ): Promise<void> {
     // Who somebody is at their issuer stays in the row of the person, where it can be erased.
     const { subject: _subject, ...shown } = detail;
-    await appendAudit(tx, { actor, action, resource, outcome: 'done', requestId, detail: shown });
+    const { table, ownership } = directoryKinds[noun];
+    const [row] = (await tx.query(`SELECT ${ownership.tenantId} AS "tenantId" FROM ${table} WHERE id = $1`, [id])) as {
+      tenantId: string;
+    }[];
+    const concerned = { resource: `${noun}:${id}`, tenantId: row?.tenantId };
+    await appendAudit(tx, { actor, action, ...concerned, outcome: 'done', requestId, detail: shown });
   }
 }
 

@@ -24,6 +24,12 @@ const subjectExists: Readonly<Record<LimitScope, string>> = {
   endpoint: 'SELECT 1 FROM endpoints WHERE name = $1',
 };
 
+const tenantOfSubject: Readonly<Partial<Record<LimitScope, string>>> = {
+  key: 'SELECT tenant_id AS "tenantId" FROM api_keys WHERE id::text = $1',
+  project: 'SELECT tenant_id AS "tenantId" FROM projects WHERE id::text = $1',
+  tenant: 'SELECT id AS "tenantId" FROM tenants WHERE id::text = $1',
+};
+
 /** Limits that are set for one key, project, tenant or endpoint. Each change and its audit row commit together. */
 export class LimitOverrides {
   private readonly database: Database;
@@ -109,9 +115,12 @@ async function audit(
   before: LimitOverrideView | undefined,
   { actor, requestId }: LimitChange,
 ): Promise<void> {
+  const concerned = tenantOfSubject[scope];
+  const rows: { tenantId: string }[] = concerned === undefined ? [] : await tx.query(concerned, [subject]);
   await appendAudit(tx, {
     actor,
     action,
+    tenantId: rows[0]?.tenantId,
     resource: `limit:${scope}/${subject}`,
     outcome: 'done',
     ...(requestId !== undefined && { requestId }),

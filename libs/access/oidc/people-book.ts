@@ -110,7 +110,7 @@ export class PeopleBook {
       resource: `person:${id}`,
       outcome: 'done',
     } as const;
-    await appendAudit(tx, { ...event, detail });
+    await appendAudit(tx, { ...event, tenantId, detail });
   }
 
   private remember(key: string, row: PersonRow): void {
