@@ -5,6 +5,7 @@ import { parseArgs } from 'node:util';
 import { expand, type Row } from './expand.ts';
 import { gateForms } from './gates.ts';
 import { readSeeds } from './seeds.ts';
+import { isTrait, sizes, sizeTraits } from './sizes.ts';
 
 const { positionals, values } = parseArgs({
   allowPositionals: true,
@@ -16,6 +17,7 @@ const { positionals, values } = parseArgs({
 });
 const perFamily = Number(values['per-family']);
 if (!Number.isInteger(perFamily) || perFamily < 1) throw new Error('--per-family must be a whole number above 0');
+if (!isTrait(values.by)) throw new Error(`--by must be one of ${sizeTraits.join(', ')}`);
 if (positionals.length === 0) throw new Error(`name one or more gates: ${Object.keys(gateForms).join(', ')}`);
 
 for (const gate of positionals) {
@@ -27,35 +29,11 @@ for (const gate of positionals) {
     writeFileSync(file, lines.join(''));
     process.stdout.write(`${file}: ${lines.length} rows\n`);
   }
-  process.stdout.write(`\n${counts(rows, values.by)}\n`);
+  process.stdout.write(`\n${sizes(rows, values.by)}\n`);
 }
 
 /** A row as one flat object, as trainers read it. */
 function flat({ id, fields, split, family }: Row): Record<string, unknown> {
   const { slots: _slots, templates: _templates, texts: _texts, ...traits } = family;
   return { id, ...fields, ...traits, split };
-}
-
-/** A table of families and rows by label and one trait, in the order of the files. */
-function counts(rows: readonly Row[], by: string): string {
-  const groups = new Map<string, Row[]>();
-  for (const row of rows) {
-    const trait = by === 'lang' ? row.family.lang : by === 'category' ? row.family.category : row.family.function;
-    const key = `${row.family.label} | ${trait}`;
-    groups.set(key, [...(groups.get(key) ?? []), row]);
-  }
-  const families = (of: readonly Row[]) => new Set(of.map((row) => row.family.family)).size;
-  const line = (key: string, of: readonly Row[]) => {
-    const kept = of.filter((row) => row.split === 'validation');
-    return `| ${key} | ${families(of)} | ${of.length} | ${families(kept)} | ${kept.length} |\n`;
-  };
-  const head = `| label | ${by} | families | texts | for validation: families | texts |\n| --- | --- | --- | --- | --- | --- |\n`;
-  const sums = [1, 0].map((label) =>
-    line(
-      `${label} | all`,
-      rows.filter((row) => row.family.label === label),
-    ),
-  );
-  const body = [...groups].sort(([a], [b]) => (a[0] === b[0] ? a.localeCompare(b) : b.localeCompare(a)));
-  return head + body.map(([key, of]) => line(key, of)).join('') + sums.join('');
 }
