@@ -21,7 +21,7 @@ export default defineConfig({
       {
         test: {
           name: 'unit',
-          include: ['{libs,apps,workflows,activities}/**/*.test.ts'],
+          include: ['{libs,apps,workflows,activities}/**/*.test.ts', 'deploy/models/**/*.test.ts'],
           testTimeout: 30_000,
           hookTimeout: 60_000,
           sequence: { groupOrder: 0 },
