@@ -1,3 +1,4 @@
+import { heldOutConditions } from './pairs.ts';
 import { fieldsOf, type Family, type Filler, type Item } from './seeds.ts';
 import { fill, type Choose } from './template.ts';
 
@@ -29,7 +30,7 @@ export function expand(families: readonly Family[], options: ExpandOptions = {})
   const seen = new Map<string, Row>();
   const rows: Row[] = [];
   for (const family of families) {
-    const split = splitOf(family.family);
+    const split = sideOf(family);
     let count = 0;
     for (const fields of fillings(family, chooser(`${seed}/${family.family}`))) {
       if (count === perFamily) break;
@@ -51,6 +52,11 @@ export function expand(families: readonly Family[], options: ExpandOptions = {})
 /** Every fifth family, by hash of its name, is for validation. It depends on nothing else, so that a family never changes sides. */
 export function splitOf(family: string): Row['split'] {
   return hash(family) % validationShare === 0 ? 'validation' : 'train';
+}
+
+/** Both parts of a pair fall on one side, and so does all of a held-out condition. */
+function sideOf({ family, pair, condition = '' }: Family): Row['split'] {
+  return heldOutConditions.includes(condition) ? 'validation' : splitOf(pair ?? family);
 }
 
 function* fillings(family: Family, choose: Choose): Generator<Record<string, string>> {

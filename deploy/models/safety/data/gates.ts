@@ -3,6 +3,8 @@ export interface GateForm {
   readonly fields: readonly string[];
   readonly categories: readonly string[];
   readonly needs: readonly ('category' | 'severity' | 'subject' | 'tense')[];
+  /** Whether the files hold contexts and replies (`pairs.ts`). */
+  readonly pairs?: boolean;
 }
 
 /** The gates with development data, by the name of their folder. */
@@ -38,9 +40,14 @@ export const gateForms: Readonly<Record<string, GateForm>> = {
       'diagnosis-dosing',
       'false-human',
       'boundary',
+      'minimising',
+      'pushing',
+      'hostile',
+      'encouragement',
       'none',
     ],
     needs: ['category'],
+    pairs: true,
   },
   bias: {
     fields: ['text'],
