@@ -68,7 +68,7 @@ function* fillings(family: Family, choose: Choose): Generator<Record<string, str
     const still: Item[] = [];
     for (const template of open) {
       for (let draw = 0; draw < vainDraws; draw += 1) {
-        const fields = fillOnce(template, slots, choose);
+        const fields = fillTemplate(template, slots, choose);
         const key = keyOf(fields);
         if (seen.has(key)) continue;
         seen.add(key);
@@ -81,7 +81,8 @@ function* fillings(family: Family, choose: Choose): Generator<Record<string, str
   }
 }
 
-function fillOnce(template: Item, slots: Record<string, Filler[]>, choose: Choose): Record<string, string> {
+/** The fields of a template, filled once. */
+export function fillTemplate(template: Item, slots: Record<string, Filler[]>, choose: Choose): Record<string, string> {
   // A slot that stands twice is filled once, so that people and pronouns agree over all fields.
   const chosen = new Map<string, Filler>();
   const slot = ({ name, form }: { name: string; form: string | undefined }) => {
@@ -116,7 +117,7 @@ function hash(text: string): number {
 }
 
 /** Mulberry32: small, seeded, the same everywhere. */
-function chooser(seed: string): Choose {
+export function chooser(seed: string): Choose {
   let state = hash(seed);
   return (count) => {
     state = (state + 0x6d2b79f5) | 0;

@@ -2,16 +2,14 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { z } from 'zod';
 
-type Forms = Record<string, string>;
+const lists = JSON.parse(readFileSync(join(import.meta.dirname, 'fillers.json'), 'utf8')) as Partial<
+  Record<string, unknown[]>
+>;
 
-const lists: Readonly<Record<string, Forms[] | undefined>> = JSON.parse(
-  readFileSync(join(import.meta.dirname, 'fillers.json'), 'utf8'),
-) as Record<string, Forms[]>;
-
-/** The fillers that many families share, by the name of their list in `fillers.json`; an unknown name is a fault of the seed file. */
-export function namedFillers(list: string, context: z.RefinementCtx): Forms[] {
-  const found = lists[list];
-  if (found !== undefined) return found;
-  context.addIssue({ code: 'custom', message: `no list "${list}" in fillers.json` });
-  return [];
+/** In place of the name of a list in `fillers.json`, its fillers, which many families share; anything else as it is. */
+export function namedFillers(slot: unknown, context: z.RefinementCtx): unknown {
+  if (typeof slot !== 'string') return slot;
+  const found = lists[slot];
+  if (found === undefined) context.addIssue({ code: 'custom', message: `no list "${slot}" in fillers.json` });
+  return found ?? [slot];
 }

@@ -9,7 +9,7 @@ import { slotsOf } from './template.ts';
 const name = z.string().regex(/^[a-z0-9]+(-[a-z0-9]+)*$/, 'must be lower-case words with hyphens');
 const item = z.union([z.string().min(1), z.record(z.string(), z.string().min(1))]);
 const filler = z.union([z.string(), z.record(z.string(), z.string())]);
-const fillers = z.union([z.array(filler).min(1), z.string().transform(namedFillers)]);
+const fillers = z.preprocess(namedFillers, z.array(filler).min(1));
 const traits = {
   label: z.union([z.literal(0), z.literal(1)]),
   category: z.string(),
