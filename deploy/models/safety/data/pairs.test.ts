@@ -57,6 +57,16 @@ describe('a family of contexts and replies', () => {
     ]);
   });
 
+  it('puts kind phrases around safe and unsafe replies alike when it is framed', () => {
+    const plain = new Set([...pairs({}, 0), ...pairs({}, 1)]);
+    for (const label of [0, 1] as const) {
+      const found = pairs({ framed: true }, label);
+      const framed = found.filter((pair) => !plain.has(pair));
+      expect(framed.length).toBeGreaterThanOrEqual(found.length / 2);
+      expect(framed.every((pair) => [...plain].some((bare) => pair.includes(bare.split(' > ')[1]!)))).toBe(true);
+    }
+  });
+
   it('falls on one side with all its parts', () => {
     for (const family of ['rain', 'snow', 'hail', 'fog', 'wind', 'sun', 'ice', 'dew']) {
       expect(new Set(rowsOf({ family }).map((row) => row.split)).size).toBe(1);

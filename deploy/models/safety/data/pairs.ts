@@ -14,6 +14,7 @@ export const pairFileSchema = z.strictObject({
         condition: name,
         lang: z.string(),
         replies: z.enum(['own', 'any']).default('own'),
+        framed: z.boolean().default(false),
         slots: z.record(z.string(), z.array(z.string())).optional(),
         contexts: sentences,
         ordinary: sentences.optional(),
@@ -43,24 +44,29 @@ export function unfoldPairs({ families, ...file }: PairFile): object {
 }
 
 function unfold(family: PairFamily, category: string): object[] {
-  const { contexts, ordinary = [], unsafe = [], safe, replies } = family;
+  const { contexts, ordinary = [], unsafe = [], safe, replies, framed } = family;
   const parts = [
-    { part: 'unsafe', label: 1, category, templates: pairsOf(contexts, unsafe, replies) },
-    { part: 'safe', label: 0, category: 'none', templates: pairsOf(contexts, safe, replies) },
-    { part: 'ordinary', label: 0, category: 'none', templates: pairsOf(ordinary, unsafe, 'any') },
+    { part: 'unsafe', label: 1, category, pairs: pairsOf(contexts, unsafe, replies) },
+    { part: 'safe', label: 0, category: 'none', pairs: pairsOf(contexts, safe, replies) },
+    { part: 'ordinary', label: 0, category: 'none', pairs: pairsOf(ordinary, unsafe, 'any') },
   ];
   return parts
-    .filter(({ templates }) => templates.length > 0)
-    .map(({ part, label, category: kind, templates }) => ({
+    .filter(({ pairs }) => pairs.length > 0)
+    .map(({ part, label, category: kind, pairs }) => ({
       family: `${family.family}-${part}`,
       pair: family.family,
       condition: family.condition,
       lang: family.lang,
       label,
       category: kind,
-      ...slotsOf(family, templates),
-      templates,
+      ...slotsOf(family, pairs),
+      templates: framed ? pairs.flatMap((pair) => [pair, frame(pair)]) : pairs,
     }));
+}
+
+/** The same reply among kind phrases, which stand around safe and unsafe replies alike. */
+function frame({ context, reply }: Pair): Pair {
+  return { context, reply: `{opening} ${reply} [{closing}|]` };
 }
 
 /** With `own`, a reply answers the context of its place, and replies beyond the last context answer any. */
@@ -81,9 +87,10 @@ function pairsOf(contexts: readonly string[], replies: readonly string[], answer
     .map(({ context, reply }) => ({ context, reply }));
 }
 
-function slotsOf({ slots = {} }: PairFamily, pairs: readonly Pair[]): { slots?: Record<string, string[]> } {
-  const used = Object.entries(slots).filter(([slot]) =>
+function slotsOf({ slots = {}, framed }: PairFamily, pairs: readonly Pair[]): { slots?: object } {
+  const own = Object.entries(slots).filter(([slot]) =>
     pairs.some(({ context, reply }) => `${context} ${reply}`.includes(`{${slot}}`)),
   );
-  return used.length === 0 ? {} : { slots: Object.fromEntries(used) };
+  const all = { ...Object.fromEntries(own), ...(framed && { opening: 'openings', closing: 'closings' }) };
+  return Object.keys(all).length === 0 ? {} : { slots: all };
 }
