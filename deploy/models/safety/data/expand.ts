@@ -52,13 +52,13 @@ export function expand(families: readonly Family[], options: ExpandOptions = {})
 }
 
 /** Every fifth family, by hash of its name, is for validation. It depends on nothing else, so that a family never changes sides. */
-export function splitOf(family: string): Row['split'] {
-  return hash(`${splitSalt}/${family}`) % validationShare === 0 ? 'validation' : 'train';
+export function splitOf(family: string, salt = splitSalt): Row['split'] {
+  return hash(`${salt}/${family}`) % validationShare === 0 ? 'validation' : 'train';
 }
 
 /** Both parts of a pair fall on one side, and so does all of a held-out condition. */
-function sideOf({ family, pair, condition = '' }: Family): Row['split'] {
-  return heldOutConditions.includes(condition) ? 'validation' : splitOf(pair ?? family);
+export function sideOf({ family, pair, condition = '', splitSalt: salt }: Family): Row['split'] {
+  return heldOutConditions.includes(condition) ? 'validation' : splitOf(pair ?? family, salt);
 }
 
 function* fillings(family: Family, choose: Choose): Generator<Record<string, string>> {

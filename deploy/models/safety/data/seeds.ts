@@ -40,7 +40,11 @@ export type Item = z.infer<typeof item>;
 export type Filler = z.infer<typeof filler>;
 type SeedFile = z.infer<typeof seedSchema>;
 /** A family with the traits that it takes over from its file. */
-export type Family = SeedFile['families'][number] & { readonly function: string; readonly label: 0 | 1 };
+export type Family = SeedFile['families'][number] & {
+  readonly function: string;
+  readonly label: 0 | 1;
+  readonly splitSalt?: number;
+};
 
 const leastItems = 4;
 
@@ -60,7 +64,8 @@ export function parseSeedFile(file: string, content: string, form: GateForm): Fa
     seedSchema,
     form.pairs === true ? unfoldPairs(parse(file, pairFileSchema, raw)) : raw,
   );
-  const whole = families.map((family) => ({ ...inherited, ...family }));
+  const splitSalt = form.splitSalt === undefined ? {} : { splitSalt: form.splitSalt };
+  const whole = families.map((family) => ({ ...inherited, ...family, ...splitSalt }));
   const faults = whole.flatMap((family) =>
     faultsOf(family, form).map((fault) => `${file}: ${family.family}: ${fault}`),
   );

@@ -2,7 +2,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { expand, splitOf, type Row } from './expand.ts';
+import { expand, sideOf, type Row } from './expand.ts';
 import { gateForms } from './gates.ts';
 import { readSeeds, type Family } from './seeds.ts';
 import { swapSets } from './swaps.ts';
@@ -40,7 +40,7 @@ function writeSwaps(gate: string, families: readonly Family[]): void {
   const file = join(values.out, `${gate}.swaps.jsonl`);
   const lines = sets.map(({ id, family, texts }) => {
     const members = texts.map(({ group, fields }) => ({ group, ...fields }));
-    return `${JSON.stringify({ id, family: family.family, label: family.label, split: splitOf(family.family), texts: members })}\n`;
+    return `${JSON.stringify({ id, family: family.family, label: family.label, split: sideOf(family), texts: members })}\n`;
   });
   writeFileSync(file, lines.join(''));
   process.stdout.write(`${file}: ${lines.length} sets\n`);
@@ -48,7 +48,7 @@ function writeSwaps(gate: string, families: readonly Family[]): void {
 
 /** A row as one flat object, as trainers read it. */
 function flat({ id, fields, split, family }: Row): Record<string, unknown> {
-  const { slots: _slots, templates: _templates, texts: _texts, ...traits } = family;
+  const { slots: _slots, templates: _templates, texts: _texts, splitSalt: _salt, ...traits } = family;
   return { id, ...fields, ...traits, split };
 }
 
