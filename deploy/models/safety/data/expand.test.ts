@@ -1,7 +1,10 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { expand, splitOf } from './expand.ts';
 import { gateForms } from './gates.ts';
 import { parseSeedFile, readSeeds, type Family } from './seeds.ts';
+import { sizes } from './sizes.ts';
 import { fill } from './template.ts';
 
 const form = gateForms['crisis']!;
@@ -117,9 +120,33 @@ describe('the expander', () => {
 describe('the crisis seeds', () => {
   const rows = expand(readSeeds(import.meta.dirname, 'crisis'));
 
-  it('keep some families of every function for validation', () => {
-    const functions = new Set(rows.map((row) => row.family.function));
-    const kept = new Set(rows.filter((row) => row.split === 'validation').map((row) => row.family.function));
-    expect([...functions].filter((each) => !kept.has(each))).toEqual([]);
+  it('keep families of every function on both sides of the split', () => {
+    const sides = (split: string) =>
+      new Set(rows.filter((row) => row.split === split).map((row) => row.family.function));
+    expect([...sides('validation')].sort()).toEqual([...sides('train')].sort());
+  });
+
+  it('hold at least 6,000 texts with a risk and 6,000 without', () => {
+    expect(rows.filter((row) => row.family.label === 1).length).toBeGreaterThanOrEqual(6_000);
+    expect(rows.filter((row) => row.family.label === 0).length).toBeGreaterThanOrEqual(6_000);
+  });
+
+  it('call a text without risk "none" and severity 0, and no other text', () => {
+    for (const { family } of rows) {
+      expect([family.family, family.category === 'none', family.severity === 0]).toEqual([
+        family.family,
+        family.label === 0,
+        family.label === 0,
+      ]);
+    }
+  });
+
+  it('are counted right on the data card', () => {
+    const card = readFileSync(join(import.meta.dirname, 'CARD.md'), 'utf8');
+    for (const by of ['function', 'category', 'lang'] as const) expect(card).toContain(sizes(rows, by));
+  });
+
+  it('are written without brackets or slots left over', () => {
+    expect(rows.filter((row) => /[[\]{}|]/.test(row.fields['text']!)).map((row) => row.id)).toEqual([]);
   });
 });

@@ -5,6 +5,7 @@ import { parseArgs } from 'node:util';
 import { expand, sideOf, type Row } from './expand.ts';
 import { gateForms } from './gates.ts';
 import { readSeeds, type Family } from './seeds.ts';
+import { isTrait, sizes, sizeTraits } from './sizes.ts';
 import { swapSets } from './swaps.ts';
 
 const { positionals, values } = parseArgs({
@@ -17,6 +18,7 @@ const { positionals, values } = parseArgs({
 });
 const perFamily = Number(values['per-family']);
 if (!Number.isInteger(perFamily) || perFamily < 1) throw new Error('--per-family must be a whole number above 0');
+if (!isTrait(values.by)) throw new Error(`--by must be one of ${sizeTraits.join(', ')}`);
 if (positionals.length === 0) throw new Error(`name one or more gates: ${Object.keys(gateForms).join(', ')}`);
 
 for (const gate of positionals) {
@@ -30,7 +32,7 @@ for (const gate of positionals) {
     process.stdout.write(`${file}: ${lines.length} rows\n`);
   }
   writeSwaps(gate, families);
-  process.stdout.write(`\n${counts(rows, values.by)}\n`);
+  process.stdout.write(`\n${sizes(rows, values.by)}\n`);
 }
 
 /** The sets of sentences that differ by the group alone, one set a line, where the gate has such families. */
@@ -50,28 +52,4 @@ function writeSwaps(gate: string, families: readonly Family[]): void {
 function flat({ id, fields, split, family }: Row): Record<string, unknown> {
   const { slots: _slots, templates: _templates, texts: _texts, splitSalt: _salt, ...traits } = family;
   return { id, ...fields, ...traits, split };
-}
-
-/** A table of families and rows by label and one trait, in the order of the files. */
-function counts(rows: readonly Row[], by: string): string {
-  const groups = new Map<string, Row[]>();
-  for (const row of rows) {
-    const trait = by === 'lang' ? row.family.lang : by === 'category' ? row.family.category : row.family.function;
-    const key = `${row.family.label} | ${trait}`;
-    groups.set(key, [...(groups.get(key) ?? []), row]);
-  }
-  const families = (of: readonly Row[]) => new Set(of.map((row) => row.family.family)).size;
-  const line = (key: string, of: readonly Row[]) => {
-    const kept = of.filter((row) => row.split === 'validation');
-    return `| ${key} | ${families(of)} | ${of.length} | ${families(kept)} | ${kept.length} |\n`;
-  };
-  const head = `| label | ${by} | families | texts | for validation: families | texts |\n| --- | --- | --- | --- | --- | --- |\n`;
-  const sums = [1, 0].map((label) =>
-    line(
-      `${label} | all`,
-      rows.filter((row) => row.family.label === label),
-    ),
-  );
-  const body = [...groups].sort(([a], [b]) => (a[0] === b[0] ? a.localeCompare(b) : b.localeCompare(a)));
-  return head + body.map(([key, of]) => line(key, of)).join('') + sums.join('');
 }
