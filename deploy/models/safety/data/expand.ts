@@ -1,3 +1,4 @@
+import { heldOutConditions } from './pairs.ts';
 import { fieldsOf, type Family, type Filler, type Item } from './seeds.ts';
 import { fill, type Choose } from './template.ts';
 
@@ -31,7 +32,7 @@ export function expand(families: readonly Family[], options: ExpandOptions = {})
   const seen = new Map<string, Row>();
   const rows: Row[] = [];
   for (const family of families) {
-    const split = splitOf(family.family);
+    const split = sideOf(family);
     let count = 0;
     for (const fields of fillings(family, chooser(`${seed}/${family.family}`))) {
       if (count === perFamily) break;
@@ -51,8 +52,13 @@ export function expand(families: readonly Family[], options: ExpandOptions = {})
 }
 
 /** Every fifth family, by hash of its name, is for validation. It depends on nothing else, so that a family never changes sides. */
-export function splitOf(family: string): Row['split'] {
-  return hash(`${splitSalt}/${family}`) % validationShare === 0 ? 'validation' : 'train';
+export function splitOf(family: string, salt = splitSalt): Row['split'] {
+  return hash(`${salt}/${family}`) % validationShare === 0 ? 'validation' : 'train';
+}
+
+/** Both parts of a pair fall on one side, and so does all of a held-out condition. */
+export function sideOf({ family, pair, condition = '', splitSalt: salt }: Family): Row['split'] {
+  return heldOutConditions.includes(condition) ? 'validation' : splitOf(pair ?? family, salt);
 }
 
 function* fillings(family: Family, choose: Choose): Generator<Record<string, string>> {
@@ -64,7 +70,7 @@ function* fillings(family: Family, choose: Choose): Generator<Record<string, str
     const still: Item[] = [];
     for (const template of open) {
       for (let draw = 0; draw < vainDraws; draw += 1) {
-        const fields = fillOnce(template, slots, choose);
+        const fields = fillTemplate(template, slots, choose);
         const key = keyOf(fields);
         if (seen.has(key)) continue;
         seen.add(key);
@@ -77,7 +83,8 @@ function* fillings(family: Family, choose: Choose): Generator<Record<string, str
   }
 }
 
-function fillOnce(template: Item, slots: Record<string, Filler[]>, choose: Choose): Record<string, string> {
+/** The fields of a template, filled once. */
+export function fillTemplate(template: Item, slots: Record<string, Filler[]>, choose: Choose): Record<string, string> {
   // A slot that stands twice is filled once, so that people and pronouns agree over all fields.
   const chosen = new Map<string, Filler>();
   const slot = ({ name, form }: { name: string; form: string | undefined }) => {
@@ -112,7 +119,7 @@ function hash(text: string): number {
 }
 
 /** Mulberry32: small, seeded, the same everywhere. */
-function chooser(seed: string): Choose {
+export function chooser(seed: string): Choose {
   let state = hash(seed);
   return (count) => {
     state = (state + 0x6d2b79f5) | 0;

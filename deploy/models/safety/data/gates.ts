@@ -3,6 +3,10 @@ export interface GateForm {
   readonly fields: readonly string[];
   readonly categories: readonly string[];
   readonly needs: readonly ('category' | 'severity' | 'subject' | 'tense')[];
+  /** Whether the files hold contexts and replies (`pairs.ts`). */
+  readonly pairs?: boolean;
+  /** A split of its own: of 20,000 tries one under which every function has families on both sides, a fifth of them for validation. */
+  readonly splitSalt?: number;
 }
 
 /** The gates with development data, by the name of their folder. */
@@ -27,6 +31,7 @@ export const gateForms: Readonly<Record<string, GateForm>> = {
       'none',
     ],
     needs: ['category'],
+    splitSalt: 7954,
   },
   appropriateness: {
     fields: ['context', 'reply'],
@@ -38,9 +43,15 @@ export const gateForms: Readonly<Record<string, GateForm>> = {
       'diagnosis-dosing',
       'false-human',
       'boundary',
+      'minimising',
+      'pushing',
+      'hostile',
+      'encouragement',
       'none',
     ],
     needs: ['category'],
+    splitSalt: 1382,
+    pairs: true,
   },
   bias: {
     fields: ['text'],
@@ -58,5 +69,6 @@ export const gateForms: Readonly<Record<string, GateForm>> = {
       'none',
     ],
     needs: ['category'],
+    splitSalt: 1320,
   },
 };

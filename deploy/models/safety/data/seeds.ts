@@ -1,12 +1,15 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { z } from 'zod';
+import { namedFillers } from './fillers.ts';
 import { gateForms, type GateForm } from './gates.ts';
+import { pairFileSchema, unfoldPairs } from './pairs.ts';
 import { slotsOf } from './template.ts';
 
 const name = z.string().regex(/^[a-z0-9]+(-[a-z0-9]+)*$/, 'must be lower-case words with hyphens');
 const item = z.union([z.string().min(1), z.record(z.string(), z.string().min(1))]);
 const filler = z.union([z.string(), z.record(z.string(), z.string())]);
+const fillers = z.preprocess(namedFillers, z.array(filler).min(1));
 const traits = {
   label: z.union([z.literal(0), z.literal(1)]),
   category: z.string(),
@@ -18,7 +21,9 @@ const familySchema = z.strictObject({
   family: name,
   lang: z.string().regex(/^[a-z]{2}$/, 'must be a two-letter language code'),
   ...z.object(traits).partial().shape,
-  slots: z.record(z.string(), z.array(filler).min(1)).optional(),
+  condition: name.optional(),
+  pair: name.optional(),
+  slots: z.record(z.string(), fillers).optional(),
   templates: z.array(item).optional(),
   texts: z.array(item).optional(),
 });
@@ -35,7 +40,11 @@ export type Item = z.infer<typeof item>;
 export type Filler = z.infer<typeof filler>;
 type SeedFile = z.infer<typeof seedSchema>;
 /** A family with the traits that it takes over from its file. */
-export type Family = SeedFile['families'][number] & { readonly function: string; readonly label: 0 | 1 };
+export type Family = SeedFile['families'][number] & {
+  readonly function: string;
+  readonly label: 0 | 1;
+  readonly splitSalt?: number;
+};
 
 const leastItems = 4;
 
@@ -50,14 +59,13 @@ export function parseSeedFile(file: string, content: string, form: GateForm): Fa
   } catch (cause) {
     throw new Error(`${file}: is not JSON: ${(cause as Error).message}`, { cause });
   }
-  const parsed = seedSchema.safeParse(raw);
-  if (!parsed.success) {
-    throw new Error(
-      parsed.error.issues.map((issue) => `${file}: ${place(raw, issue.path)}: ${issue.message}`).join('\n'),
-    );
-  }
-  const { families, ...inherited } = parsed.data;
-  const whole = families.map((family) => ({ ...inherited, ...family }));
+  const { families, ...inherited } = parse(
+    file,
+    seedSchema,
+    form.pairs === true ? unfoldPairs(parse(file, pairFileSchema, raw)) : raw,
+  );
+  const splitSalt = form.splitSalt === undefined ? {} : { splitSalt: form.splitSalt };
+  const whole = families.map((family) => ({ ...inherited, ...family, ...splitSalt }));
   const faults = whole.flatMap((family) =>
     faultsOf(family, form).map((fault) => `${file}: ${family.family}: ${fault}`),
   );
@@ -85,6 +93,13 @@ export function readSeeds(dataFolder: string, gate: string): Family[] {
     }
     return families;
   });
+}
+
+function parse<T>(file: string, schema: z.ZodType<T>, raw: unknown): T {
+  const parsed = schema.safeParse(raw);
+  if (parsed.success) return parsed.data;
+  const faults = parsed.error.issues.map((issue) => `${file}: ${place(raw, issue.path)}: ${issue.message}`);
+  throw new Error(faults.join('\n'));
 }
 
 /** The family's name and the member, as an author finds it: `families[3].slots.who` becomes `pi-04: slots.who`. */

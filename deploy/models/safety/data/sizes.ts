@@ -1,7 +1,7 @@
 import type { Row } from './expand.ts';
 
 /** What rows may be counted by. */
-export const sizeTraits = ['function', 'category', 'lang', 'severity', 'subject'] as const;
+export const sizeTraits = ['function', 'category', 'lang', 'severity', 'subject', 'condition'] as const;
 type SizeTrait = (typeof sizeTraits)[number];
 
 export function isTrait(name: string): name is SizeTrait {
