@@ -15,3 +15,4 @@ export {
   type ReplicaState,
 } from './entities/replica.entity.js';
 export { RolloutEntity, RolloutEventEntity } from './entities/rollout.entity.js';
+export { cursorOf, exactMoment, placeOf, readPage, type Page, type PageWish } from './keyset-page.js';

@@ -43,7 +43,8 @@ function serve(tenants: readonly (readonly number[][])[], maxRows: number, look:
 }
 
 // Start-time fair queueing keeps any two with something waiting within the sum of their largest requests of each other.
-const spread = (shares: readonly number[]): number => (shares.length < 2 ? 0 : Math.max(...shares) - Math.min(...shares));
+const spread = (shares: readonly number[]): number =>
+  shares.length < 2 ? 0 : Math.max(...shares) - Math.min(...shares);
 
 it('gives tenants equal rows however many keys each has, and the keys of a tenant equal parts of them', () => {
   fc.assert(

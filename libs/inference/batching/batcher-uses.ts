@@ -26,8 +26,7 @@ export class CallerUse extends Use {
 
   get isSettled(): boolean {
     return (
-      this.requests === 0 &&
-      this.flows.every((flow) => flow === undefined || flow.tenant.callers.isSettledWith(flow))
+      this.requests === 0 && this.flows.every((flow) => flow === undefined || flow.tenant.callers.isSettledWith(flow))
     );
   }
 

@@ -134,7 +134,7 @@ it('gives each caller its own rows, once, whatever is batched, cancelled, lost o
           const answered = built.batcher.submit({
             endpoint: 'e',
             tenant: 't',
-    key: 'k',
+            key: 'k',
             priority: 1,
             inputs,
             rows,

@@ -9,6 +9,7 @@ import { IdempotencyKeys1763900000013 } from './0013-idempotency-keys.js';
 import { Identity1763900000009 } from './0009-identity.js';
 import { RequestPartitions1763900000014 } from './0014-request-partitions.js';
 import { Privacy1763900000015 } from './0015-privacy.js';
+import { NewestFirst1763900000018 } from './0018-newest-first.js';
 import { Limits1763900000010 } from './0010-limits.js';
 import { Budgets1763900000011 } from './0011-budgets.js';
 import { AuditChain1763900000012 } from './0012-audit-chain.js';
@@ -29,4 +30,5 @@ export const migrations = [
   IdempotencyKeys1763900000013,
   RequestPartitions1763900000014,
   Privacy1763900000015,
+  NewestFirst1763900000018,
 ];
