@@ -88,14 +88,14 @@ describe('the lists of tenants, projects, people, service accounts and keys', ()
   ) {
     const ids: string[] = [];
     let pages = 0;
-    for (let cursor: unknown = ''; cursor !== null; pages += 1) {
-      const after = cursor === '' ? '' : `&cursor=${String(cursor)}`;
+    for (let cursor: string | null = ''; cursor !== null; pages += 1) {
+      const after: string = cursor === '' ? '' : `&cursor=${cursor}`;
       const { status, body } = await call('GET', `/api/${path}?limit=2${after}`, undefined, as);
       expect([path, status]).toEqual([path, 200]);
       const page = body[member] as { id: string }[];
       expect(page.length).toBeLessThanOrEqual(2);
       ids.push(...page.map(({ id }) => id));
-      cursor = body['nextCursor'];
+      cursor = body['nextCursor'] as string | null;
       await between();
     }
     return { ids, pages };

@@ -182,7 +182,10 @@ export class RequestQueue {
 
   *[Symbol.iterator](): Generator<WaitingRequest> {
     // Of a copy: whoever asks may take requests out on the way.
-    for (const level of this.levels) for (const flow of [...level.flows()]) yield* flow;
+    for (const level of this.levels) {
+      const flows = [...level.flows()];
+      for (const flow of flows) yield* flow;
+    }
   }
 
   private leadLevel(): Level | undefined {
