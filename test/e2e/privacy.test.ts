@@ -142,6 +142,7 @@ let requestId: string;
 let erased: string;
 /** Payloads and requests of the same person that came in other ways. */
 const others: { payloadId: string; requestId: string }[] = [];
+let heldOfFar = 0;
 const purpose = { seconds: 600, reason: 'answers look wrong since noon' };
 
 interface Held {
@@ -231,12 +232,8 @@ it('logs what is said to language models in the same way, whole and streamed, an
     expect(read.body.content.output).toEqual([{ index: 0, text: `${marker}: write to [email]` }]);
   }
   expect((await call('DELETE', '/api/endpoints/far/payload-log')).status).toBe(200);
-  const before = (await heldOf('far')).length;
+  heldOfFar = (await heldOf('far')).length;
   for (const [path, body] of kinds) await ask(path, body);
-  // What a window that is over would have let through lies behind what comes next into one that is open.
-  const after = await overGrpc();
-  expect((await heldOf('far')).length).toBe(before);
-  expect(after).toHaveLength(36);
   await expectNoTrace();
 });
 
@@ -265,6 +262,8 @@ async function overGrpc(): Promise<string> {
 it('takes whom a request over gRPC is about from its metadata, into record and payload', async () => {
   expect((await call('POST', '/api/endpoints/tone/payload-log', purpose)).status).toBe(201);
   const held = await logged('tone', overGrpc);
+  // Payloads are written in their order, so that nothing of before is still on its way.
+  expect((await heldOf('far')).length).toBe(heldOfFar);
   const read = await call('POST', `/api/payloads/${held.id}/read`, why);
   expect(read.body.content.inputs[0].data).toEqual([`${marker} says [email]`]);
   expect((await call('DELETE', '/api/endpoints/tone/payload-log')).status).toBe(200);
