@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { appendAudit } from '#libs/audit';
 import { addSeconds, sluiceError, systemClock, type Clock } from '#libs/kernel';
-import { ApiKeyEntity, type Database, type Tx } from '#libs/store';
+import { ApiKeyEntity, readPage, type Database, type Page, type PageWish, type Tx } from '#libs/store';
 import { keyView, selectKeyViews, type ApiKeyView } from './api-key-view.js';
 import { isUuid, type ChangedBy } from './directory/directory.js';
 import { keyOwnerIn, type KeyOwner, type OwnerWish } from './directory/key-owner.js';
@@ -116,12 +116,12 @@ export class ApiKeys {
     return ended;
   }
 
-  /** The keys within reach, the newest first. */
-  async list(reach: Reach = { scope: 'all' }): Promise<ApiKeyView[]> {
+  /** The keys within reach, the newest first. @throws SLU_REQUEST_INVALID for a cursor that is none */
+  async list(reach: Reach, page: PageWish): Promise<Page<ApiKeyView>> {
     const parameters: unknown[] = [];
     const columns = { tenantId: 'tenant_id', projectId: 'project_id', personId: 'person_id', keyId: 'id' };
     const where = whereWithin(reach, columns, parameters);
-    return this.settings.database.query(`${selectKeyViews} WHERE ${where} ORDER BY created_at DESC, id`, parameters);
+    return readPage(this.settings.database, { select: selectKeyViews, where, parameters }, page);
   }
 
   private async run<View extends { id: string }>(work: (tx: Tx) => Promise<View>): Promise<View> {

@@ -262,7 +262,9 @@ describe('keys in PostgreSQL', () => {
     await uses.flush();
     expect(query).toHaveBeenCalledTimes(1);
     query.mockRestore();
-    const used = (await keys.list()).filter(({ lastUsedAt }) => lastUsedAt !== null).map(({ name }) => name);
+    const used = (await keys.list({ scope: 'all' }, { limit: 100 })).rows
+      .filter(({ lastUsedAt }) => lastUsedAt !== null)
+      .map(({ name }) => name);
     expect(used.sort()).toEqual(['a', 'b']);
   });
 });

@@ -18,3 +18,4 @@ export {
 } from './entities/replica.entity.js';
 export { RolloutEntity, RolloutEventEntity } from './entities/rollout.entity.js';
 export { runPrepared, type PreparedStatement } from './prepared.js';
+export { cursorOf, exactMoment, placeOf, readPage, type Page, type PageWish } from './keyset-page.js';

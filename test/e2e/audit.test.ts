@@ -1,9 +1,15 @@
 import { execFile } from 'node:child_process';
-import { readdir, readFile, rm, writeFile, mkdtemp } from 'node:fs/promises';
+import { once } from 'node:events';
+import { readdir, readFile, rm, stat, writeFile, mkdtemp } from 'node:fs/promises';
+import { connect as connectHttp2, constants } from 'node:http2';
+import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { fileURLToPath } from 'node:url';
+import { credentials, loadPackageDefinition, Metadata, status, type ServiceError } from '@grpc/grpc-js';
+import { loadSync } from '@grpc/proto-loader';
+import { Agent, fetch } from 'undici';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { SluiceInstance } from '../support/sluice-instance.js';
 
@@ -12,17 +18,70 @@ const cli = fileURLToPath(new URL('../../dist/apps/cli/main.js', import.meta.url
 let home: string;
 let sluice: SluiceInstance;
 let key: string;
+let certificate: string;
+let trusting: Agent;
+
+// With a certificate of its own, which whoever asks here verifies: an installation that anybody outside could call.
 beforeAll(async () => {
   home = await mkdtemp(join(tmpdir(), 'sluice-audit-'));
-  sluice = await SluiceInstance.start({ home });
+  sluice = await SluiceInstance.start({ home, env: { SLUICE_TLS: 'self-signed' } });
+  certificate = await readFile(join(home, 'tls', 'cert.pem'), 'utf8');
+  trusting = new Agent({ connect: { ca: certificate } });
   key = (await readFile(join(home, 'admin-key'), 'utf8')).trim();
 });
 afterAll(async () => {
   await sluice?.[Symbol.asyncDispose]();
+  await trusting?.close();
   await rm(home, { recursive: true, force: true });
 });
 const get = (path: string) =>
-  fetch(`http://127.0.0.1:${sluice.port}${path}`, { headers: { authorization: `Bearer ${key}` } });
+  fetch(`https://127.0.0.1:${sluice.port}${path}`, {
+    headers: { authorization: `Bearer ${key}` },
+    dispatcher: trusting,
+  });
+
+it('tells at the start how to reach it over TLS, with an answer that it has got that way itself', async () => {
+  const shown = sluice.output;
+  expect(shown).toContain(`  API          https://127.0.0.1:${sluice.port}\n`);
+  expect(shown).toContain(`  gRPC         127.0.0.1:${sluice.grpcPort}   (TLS, the same certificate)\n`);
+  expect(shown).toContain(`  certificate  ${join(home, 'tls', 'cert.pem')}   (made here; give it to clients)\n`);
+  const [, command] = /^ {2}(curl .*)$/m.exec(shown) ?? [];
+  expect(command).toContain(
+    `--cacert ${join(home, 'tls', 'cert.pem')} https://127.0.0.1:${sluice.port}/v2/models/tone`,
+  );
+  const answer = await run('sh', ['-c', command!]).catch((failure: { code?: number }) => failure.code);
+  // Not every machine has curl: 127 is the shell that does not find it.
+  if (answer !== 127) expect(shown).toContain(`It answers:\n\n  ${(answer as { stdout: string }).stdout}\n`);
+  else expect(shown).toMatch(/It answers:\n\n {2}\{"model_name":"tone"/);
+  expect((await stat(join(home, 'tls', 'key.pem'))).mode & 0o777).toBe(0o600);
+});
+
+it('speaks HTTP/2 and gRPC with that certificate, and nothing without TLS', async () => {
+  const session = connectHttp2(`https://127.0.0.1:${sluice.port}`, { ca: certificate });
+  await once(session, 'connect');
+  expect(session.alpnProtocol).toBe('h2');
+  const stream = session.request({ ':path': '/v2/health/ready' });
+  const [head] = (await once(stream, 'response')) as [Record<string, unknown>];
+  expect(head[constants.HTTP2_HEADER_STATUS]).toBe(200);
+  session.destroy();
+  await expect(fetch(`http://127.0.0.1:${sluice.port}/v2/health/live`)).rejects.toThrow('fetch failed');
+  const { GRPCInferenceService: Service } = (
+    loadPackageDefinition(loadSync(createRequire(import.meta.url).resolve('#proto/open-inference'))) as any
+  ).inference;
+  const metadata = new Metadata();
+  metadata.set('authorization', `Bearer ${key}`);
+  const codes: (number | undefined)[] = [];
+  for (const each of [credentials.createSsl(Buffer.from(certificate)), credentials.createInsecure()]) {
+    const client = new Service(`localhost:${sluice.grpcPort}`, each);
+    const options = { deadline: Date.now() + 30_000 };
+    const failure = await new Promise<ServiceError | null>((resolve) => {
+      client.ModelReady({ name: 'tone' }, metadata, options, (error: ServiceError | null) => resolve(error));
+    });
+    client.close();
+    codes.push(failure?.code);
+  }
+  expect(codes).toEqual([undefined, status.UNAVAILABLE]);
+});
 
 it('is clean from the first start on, rows of launcher, worker and API together', async () => {
   const found = (await (await get('/api/audit/verify')).json()) as {

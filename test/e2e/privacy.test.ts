@@ -2,9 +2,13 @@ import { Client, Connection } from '@temporalio/client';
 import type { TemporalServer } from '#libs/platform';
 import { execFile } from 'node:child_process';
 import { createPublicKey, verify } from 'node:crypto';
+import { createRequire } from 'node:module';
 import { promisify } from 'node:util';
+import { credentials, loadPackageDefinition, Metadata } from '@grpc/grpc-js';
+import { loadSync } from '@grpc/proto-loader';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { freshDatabase, type FreshDatabase } from '../support/database.js';
+import { openStream, ScriptedUpstream, sendJson, usage } from '../support/openai-upstream.js';
 import { SluiceInstance } from '../support/sluice-instance.js';
 import { startTemporal } from '../support/temporal.js';
 import { TraceCollector } from '../support/trace-collector.js';
@@ -17,6 +21,7 @@ let collector: TraceCollector;
 let temporal: TemporalServer;
 let db: FreshDatabase;
 let sluice: SluiceInstance;
+let upstream: ScriptedUpstream;
 let key: string;
 
 beforeAll(async () => {
@@ -32,11 +37,43 @@ beforeAll(async () => {
       SLUICE_LOG_LEVEL: 'debug',
     },
   });
+  upstream = await ScriptedUpstream.start(({ path, body }, res) => {
+    if (!path.endsWith('/completions')) return sendJson(res, { object: 'list', data: [] });
+    const isChat = path.endsWith('/chat/completions');
+    // Cut where no piece shows alone that it is an address.
+    const pieces = [`${marker}: write to jo`, 'e@exam', 'ple.com'];
+    const choiceOf = (said: string, member: string) => ({
+      index: 0,
+      ...(isChat ? { [member]: { role: 'assistant', content: said } } : { text: said }),
+    });
+    if (body?.['stream'] !== true)
+      return sendJson(res, {
+        model: 'm',
+        choices: [{ ...choiceOf(pieces.join(''), 'message'), finish_reason: 'stop' }],
+        usage,
+      });
+    const write = openStream(res);
+    for (const piece of pieces) write({ model: 'm', choices: [{ ...choiceOf(piece, 'delta'), finish_reason: null }] });
+    write({ model: 'm', choices: [{ index: 0, ...(isChat ? { delta: {} } : { text: '' }), finish_reason: 'stop' }] });
+    write('[DONE]');
+    res.end();
+  });
+  const manifest = {
+    schemaVersion: 1,
+    name: 'far',
+    version: '1',
+    format: 'remote',
+    task: 'text-generation',
+    remote: { protocol: 'openai', targets: [{ url: upstream.address, model: 'm' }] },
+  };
+  expect((await sluice.call('POST', '/api/models', { manifest })).status).toBe(201);
+  expect((await sluice.call('POST', '/api/endpoints', { name: 'far', model: 'far', version: '1' })).status).toBe(201);
   const roles = ['operator', 'auditor', 'steward', 'caller'];
   key = (await sluice.call('POST', '/api/keys', { name: 'officer', roles })).body.key as string;
 });
 afterAll(async () => {
   await sluice?.[Symbol.asyncDispose]();
+  await upstream?.[Symbol.asyncDispose]();
   await temporal?.stop();
   await collector?.[Symbol.asyncDispose]();
   await db?.[Symbol.asyncDispose]();
@@ -105,6 +142,38 @@ async function expectNoTrace(): Promise<void> {
 let payloadId: string;
 let requestId: string;
 let erased: string;
+/** Payloads and requests of the same person that came in other ways. */
+const others: { payloadId: string; requestId: string }[] = [];
+let heldOfFar = 0;
+const purpose = { seconds: 600, reason: 'answers look wrong since noon' };
+
+interface Held {
+  id: string;
+  requestId: string;
+  subject: string;
+}
+const heldOf = async (endpoint: string): Promise<Held[]> =>
+  (await call('GET', `/api/endpoints/${endpoint}/payload-log`)).body.payloads;
+
+/** Asks until the window is open in the API, and gives what it held of that request. */
+async function logged(endpoint: string, ask: () => Promise<string | null>): Promise<Held> {
+  return vi.waitFor(
+    async () => {
+      const asked = await ask();
+      const found = await vi.waitFor(
+        async () => {
+          const held = (await heldOf(endpoint)).find((each) => each.requestId === asked);
+          expect(held).toBeDefined();
+          return held!;
+        },
+        { timeout: 3_000, interval: 50 },
+      );
+      others.push({ payloadId: found.id, requestId: found.requestId });
+      return found;
+    },
+    { timeout: 30_000, interval: 200 },
+  );
+}
 
 it('logs a payload on request, sealed, so that nothing but a reading with a reason shows it', async () => {
   const asked = { seconds: 600, reason: 'answers look wrong since noon' };
@@ -124,6 +193,88 @@ it('logs a payload on request, sealed, so that nothing but a reading with a reas
   const read = await call('POST', `/api/payloads/${payloadId}/read`, why);
   expect(read.body.content.inputs[0].data).toEqual([`${marker} says [email]`]);
   expect((await call('DELETE', '/api/endpoints/tone/payload-log')).status).toBe(200);
+  await expectNoTrace();
+});
+
+const said = `${marker} says jane@example.com`;
+it('logs what is said to language models in the same way, whole and streamed, and nothing after the window', async () => {
+  const ask = async (path: string, body: object): Promise<string | null> => {
+    const answer = await fetch(`${sluice.base}${path}`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json', 'sluice-subject': subject },
+      body: JSON.stringify({ model: 'far', max_tokens: 20, ...body }),
+    });
+    expect(answer.status).toBe(200);
+    expect((await answer.text()).length).toBeGreaterThan(0);
+    return answer.headers.get('sluice-request-id');
+  };
+  const messages = [{ role: 'user', content: said }];
+  await vi.waitFor(async () => expect((await call('GET', '/v2/models/far/ready')).status).toBe(200), {
+    timeout: 30_000,
+    interval: 100,
+  });
+  expect((await call('POST', '/api/endpoints/far/payload-log', purpose)).status).toBe(201);
+  const kinds: [string, object][] = [
+    ['/v1/chat/completions', { messages }],
+    ['/v1/chat/completions', { messages, stream: true }],
+    ['/v1/completions', { prompt: said }],
+    ['/v1/completions', { prompt: said, stream: true }],
+    // Whom the body names is whom it is about, where no header says it.
+    ['/v1/chat/completions', { messages, user: subject, safety_identifier: subject }],
+    ['/v2/models/far/generate', { text_input: said }],
+    ['/v2/models/far/generate_stream', { text_input: said }],
+  ];
+  for (const [path, body] of kinds) {
+    const held = await logged('far', () => ask(path, body));
+    const read = await call('POST', `/api/payloads/${held.id}/read`, why);
+    expect([path, read.status]).toEqual([path, 200]);
+    const content = JSON.stringify(read.body.content.input);
+    expect([path, content]).toEqual([path, expect.stringContaining(`${marker} says [email]`)]);
+    expect(content).not.toContain(subject);
+    expect(read.body.content.output).toEqual([{ index: 0, text: `${marker}: write to [email]` }]);
+  }
+  expect((await call('DELETE', '/api/endpoints/far/payload-log')).status).toBe(200);
+  heldOfFar = (await heldOf('far')).length;
+  for (const [path, body] of kinds) await ask(path, body);
+  await expectNoTrace();
+});
+
+/** A request about the same person over gRPC, whose metadata are what headers are to HTTP. @returns its id */
+async function overGrpc(): Promise<string> {
+  const { GRPCInferenceService: Service } = (
+    loadPackageDefinition(loadSync(createRequire(import.meta.url).resolve('#proto/open-inference'))) as any
+  ).inference;
+  const client = new Service(`127.0.0.1:${sluice.grpcPort}`, credentials.createInsecure());
+  const metadata = new Metadata();
+  metadata.set('authorization', `Bearer ${key}`);
+  metadata.set('sluice-subject', subject);
+  const input = { name: 'text', datatype: 'BYTES', shape: [1], contents: { bytesContents: [Buffer.from(said)] } };
+  try {
+    return await new Promise((resolve, reject) => {
+      const done = (error: Error | null): void => void (error !== null && reject(error));
+      client
+        .ModelInfer({ modelName: 'tone', inputs: [input] }, metadata, done)
+        .once('metadata', (head: Metadata) => resolve(String(head.get('sluice-request-id')[0])));
+    });
+  } finally {
+    client.close();
+  }
+}
+
+it('takes whom a request over gRPC is about from its metadata, into record and payload', async () => {
+  expect((await call('POST', '/api/endpoints/tone/payload-log', purpose)).status).toBe(201);
+  const held = await logged('tone', overGrpc);
+  // Payloads are written in their order, so that nothing of before is still on its way.
+  expect((await heldOf('far')).length).toBe(heldOfFar);
+  const read = await call('POST', `/api/payloads/${held.id}/read`, why);
+  expect(read.body.content.inputs[0].data).toEqual([`${marker} says [email]`]);
+  expect((await call('DELETE', '/api/endpoints/tone/payload-log')).status).toBe(200);
+  const { requests } = await vi.waitFor(async () => {
+    const { body } = await call('GET', `/api/requests?subject=${subject}&endpoint=tone&limit=500`);
+    expect(body.requests.map((each: Held) => each.requestId)).toContain(held.requestId);
+    return body as { requests: Held[] };
+  });
+  expect(new Set(requests.map((each) => each.subject))).toEqual(new Set([held.subject]));
   await expectNoTrace();
 });
 
@@ -208,6 +359,11 @@ it('erases a person everywhere, certifies it, and shows it in Temporal by the ps
   expect((await call('POST', `/api/payloads/${payloadId}/read`, why)).status).toBe(404);
   expect((await call('GET', `/api/requests?subject=${subject}`)).body.requests).toEqual([]);
   expect((await call('GET', `/api/requests/${requestId}`)).status).toBe(404);
+  expect(others.length).toBeGreaterThanOrEqual(8);
+  for (const each of others) {
+    expect((await call('POST', `/api/payloads/${each.payloadId}/read`, why)).status).toBe(404);
+    expect((await call('GET', `/api/requests/${each.requestId}`)).status).toBe(404);
+  }
   const exported = (await call('POST', '/api/privacy/exports', { subject })).body.stores;
   expect(exported.flatMap((each: { items: unknown[] }) => each.items)).toEqual([]);
 

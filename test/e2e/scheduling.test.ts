@@ -91,7 +91,7 @@ it('refuses a priority that the version does not have, and says which there are'
   ]);
 });
 
-it('answers from the cache for the tenant that has asked before, and for no other', async () => {
+it('answers from the cache for the key that has asked before, and for no other', async () => {
   const answers = [];
   for (const key of [keys.greedy, keys.greedy, keys.modest]) answers.push(await ask('cached', key));
   expect(answers.map(({ headers }) => headers.get('sluice-cache'))).toEqual([null, 'hit', null]);

@@ -14,13 +14,16 @@ export interface FreshDatabase extends AsyncDisposable {
   giveBack(): Promise<void>;
 }
 
-/** A migrated database of its own on the run's PostgreSQL, dropped at the end. */
-export async function freshDatabase(): Promise<FreshDatabase> {
+/**
+ * A migrated database of its own on the run's PostgreSQL, dropped at the end.
+ * @param isMigrated false: an empty one
+ */
+export async function freshDatabase(isMigrated = true): Promise<FreshDatabase> {
   const name = `test_${randomBytes(6).toString('hex')}`;
   const url = inject('postgresTemplate').replace('{database}', name);
   await asAdmin(`CREATE DATABASE ${name}`);
   const database = await Database.connect({ url, applicationName: 'test' });
-  await database.migrate();
+  if (isMigrated) await database.migrate();
   const logins: string[] = [];
   return {
     url,

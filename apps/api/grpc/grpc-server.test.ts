@@ -343,6 +343,20 @@ describe('ModelInfer', () => {
     expect(await ask('ServerLive')).toEqual({ live: true });
   });
 
+  it('refuses metadata of 1 MB, and answers the same client and others on', async () => {
+    const other = clientOf('open-inference', ['inference', 'GRPCInferenceService'], {
+      'grpc.use_local_subchannel_pool': 1,
+    });
+    expect(await ask('ServerLive', {}, good, {}, other)).toEqual({ live: true });
+    const long = good.clone();
+    long.set('x-long', 'a'.repeat(1_048_576));
+    const { code } = await refused(ask('ServerMetadata', {}, long, { deadline: Date.now() + 10_000 }));
+    expect([status.UNAVAILABLE, status.INTERNAL, status.RESOURCE_EXHAUSTED]).toContain(code);
+    expect(await ask('ServerLive', {}, good, {}, other)).toEqual({ live: true });
+    expect(await ask('ServerMetadata', {}, good, { deadline: Date.now() + 10_000 })).toMatchObject({ name: 'sluice' });
+    other.close();
+  });
+
   it('tells a failing model from a failing server', async () => {
     fault = 'model';
     const request = { model_name: 'plain', inputs: [x(1)], raw_input_contents: [floats(1, 2)] };

@@ -180,7 +180,7 @@ export class GrpcService {
       requestId,
       stickyKey: call.header('sluice-sticky-key'),
       keyId: principal.keyId,
-      tenant: principal.keyId,
+      tenant: principal.tenantId,
       visible: principal.endpoints,
       holder: holderOf(principal, this.parts.pseudonyms, call.header(subjectHeader)),
       traceparent: call.header('traceparent'),

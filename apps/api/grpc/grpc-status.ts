@@ -31,6 +31,8 @@ export function grpcErrorOf(failure: unknown): ServerErrorResponse {
   const metadata = new Metadata();
   metadata.set('sluice-error-code', error.code);
   if (error.retryAfterSeconds !== undefined) metadata.set('retry-after', String(error.retryAfterSeconds));
+  // Clients that retry by themselves do not: a moment later there is no more money than now (grpc/proposal, A6).
+  if (error.code === 'SLU_BUDGET_EXHAUSTED') metadata.set('grpc-retry-pushback-ms', '-1');
   if (isLimitRefusal(error)) {
     metadata.set('sluice-limit', error.limit.name);
     metadata.set('sluice-limit-scope', error.limit.scope);

@@ -5,9 +5,8 @@ import { Catch, type ArgumentsHost, type ExceptionFilter } from '@nestjs/common'
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { pathOf, problemContentType, problemOf, sluiceErrorOf } from './problem.js';
 import type { RefusalLog } from './refusal-log.js';
+import { retryAfterOf } from './retry-after.js';
 import type { RouteBook } from './route-book.js';
-
-const defaultRetryAfterSeconds = 1;
 
 /** Turns every failure of a management request into problem details. */
 @Catch()
@@ -51,8 +50,8 @@ function noteRefusedAct(refusals: Pick<RefusalLog, 'note'>, req: FastifyRequest,
 
 function setHeaders(reply: FastifyReply, req: FastifyRequest, error: SluiceError, routes: RouteBook): void {
   const { status } = error;
-  if (status === 503 || status === 429 || error.retryAfterSeconds !== undefined)
-    reply.header('retry-after', String(error.retryAfterSeconds ?? defaultRetryAfterSeconds));
+  const retryAfterSeconds = retryAfterOf(error);
+  if (retryAfterSeconds !== undefined) reply.header('retry-after', String(retryAfterSeconds));
   if (status === 405) reply.header('allow', routes.methodsAt(pathOf(req)).join(', '));
   if (status === 401) {
     const basic = 'Basic realm="Sluice: any user name, and an API key as the password", charset="UTF-8"';

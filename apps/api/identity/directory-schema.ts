@@ -1,5 +1,6 @@
 import { isName } from '#libs/kernel';
 import { z } from 'zod';
+import { nextCursorSchema } from '../http/page-query.js';
 
 const nameSchema = z
   .string()
@@ -26,14 +27,14 @@ export const tenantChangeSchema = z
   .strictObject({ name: nameSchema.optional(), tier: tierSchema.optional(), state: stateSchema.optional() })
   .refine(refuseNothing, nothing);
 export const tenantSchema = z.object({ ...entryShape, tier: z.string() });
-export const tenantListSchema = z.object({ tenants: z.array(tenantSchema) });
+export const tenantListSchema = z.object({ tenants: z.array(tenantSchema), nextCursor: nextCursorSchema });
 
 export const newProjectSchema = z.strictObject({ name: nameSchema, tenantId: tenantIdSchema });
 export const projectChangeSchema = z
   .strictObject({ name: nameSchema.optional(), state: stateSchema.optional() })
   .refine(refuseNothing, nothing);
 export const projectSchema = z.object({ ...entryShape, tenantId: z.uuid() });
-export const projectListSchema = z.object({ projects: z.array(projectSchema) });
+export const projectListSchema = z.object({ projects: z.array(projectSchema), nextCursor: nextCursorSchema });
 
 export const newPersonSchema = z
   .strictObject({
@@ -58,11 +59,14 @@ export const personSchema = z.object({
   issuer: z.string().nullable(),
   subject: z.string().nullable(),
 });
-export const personListSchema = z.object({ people: z.array(personSchema) });
+export const personListSchema = z.object({ people: z.array(personSchema), nextCursor: nextCursorSchema });
 
 export const newServiceAccountSchema = z.strictObject({
   name: nameSchema,
   projectId: z.uuid().optional().describe('the id of its project; left out: that of the caller'),
 });
 export const serviceAccountSchema = z.object({ ...entryShape, tenantId: z.uuid(), projectId: z.uuid() });
-export const serviceAccountListSchema = z.object({ serviceAccounts: z.array(serviceAccountSchema) });
+export const serviceAccountListSchema = z.object({
+  serviceAccounts: z.array(serviceAccountSchema),
+  nextCursor: nextCursorSchema,
+});

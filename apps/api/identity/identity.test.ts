@@ -78,6 +78,88 @@ describe('tenants, projects, people and service accounts', () => {
   });
 });
 
+describe('the lists of tenants, projects, people, service accounts and keys', () => {
+  /** All ids, page by page, and how many pages it took. */
+  async function walk(
+    path: string,
+    member: string,
+    as: { authorization: string },
+    between = async (): Promise<unknown> => 0,
+  ) {
+    const ids: string[] = [];
+    let pages = 0;
+    for (let cursor: string | null = ''; cursor !== null; pages += 1) {
+      const after: string = cursor === '' ? '' : `&cursor=${cursor}`;
+      const { status, body } = await call('GET', `/api/${path}?limit=2${after}`, undefined, as);
+      expect([path, status]).toEqual([path, 200]);
+      const page = body[member] as { id: string }[];
+      expect(page.length).toBeLessThanOrEqual(2);
+      ids.push(...page.map(({ id }) => id));
+      cursor = body['nextCursor'] as string | null;
+      await between();
+    }
+    return { ids, pages };
+  }
+
+  it('come in pages that hold each entry within reach once, and nothing from beyond', async () => {
+    const { tenant, admin, as } = await tenantWithAdmin();
+    const other = await tenantWithAdmin();
+    const make = async (path: string, body: object): Promise<string> =>
+      (await call('POST', `/api/${path}`, body, path === 'keys' ? as : api.as.admin)).body.id;
+    const projects: string[] = [];
+    const people: string[] = [];
+    const robots: string[] = [];
+    const keys: string[] = [admin.id];
+    for (const name of ['a', 'b', 'c']) {
+      const projectId = await make('projects', { name, tenantId: tenant.id });
+      projects.push(projectId);
+      people.push(await make('people', { name, tenantId: tenant.id }));
+      robots.push(await make('service-accounts', { name, projectId }));
+      keys.push(await make('keys', { name, role: 'caller' }));
+    }
+    // Of one moment, as when many are made in one transaction: their order is that of their ids.
+    await api.db.database.query(`UPDATE people SET created_at = '2026-01-01' WHERE tenant_id = $1`, [tenant.id]);
+    const lists = [
+      ['tenants', 'tenants', [tenant.id]],
+      ['people', 'people', [...people].sort().reverse()],
+      ['service-accounts', 'serviceAccounts', robots.reverse()],
+      ['keys', 'keys', keys.reverse()],
+    ] as const;
+    for (const [path, member, wanted] of lists) {
+      const { ids, pages } = await walk(path, member, as);
+      expect([path, ids, pages]).toEqual([path, wanted, Math.ceil(wanted.length / 2)]);
+    }
+    const { ids } = await walk('projects', 'projects', as);
+    // With the one that the tenant began with.
+    expect([ids.length, new Set(ids).size, ids.slice(0, 3)]).toEqual([4, 4, projects.reverse()]);
+    expect((await walk('keys', 'keys', other.as)).ids).toEqual([other.admin.id]);
+  });
+
+  it('repeat and lose nothing while entries are made between two pages', async () => {
+    const { as } = await tenantWithAdmin();
+    const make = (name: string) => call('POST', '/api/keys', { name, role: 'caller' }, as);
+    for (const name of ['a', 'b', 'c', 'd']) await make(name);
+    const before = (await walk('keys', 'keys', as)).ids;
+    const meanwhile = await walk('keys', 'keys', as, () => make('later'));
+    expect(meanwhile.ids).toEqual(before);
+  });
+
+  it.each(['x', 'AAAA', Buffer.from(`2026-02-31T00:00:00.000000Z ${randomUUID()}`).toString('base64url')])(
+    'refuse the cursor %s, and a limit beyond theirs, by the field',
+    async (cursor) => {
+      for (const path of ['tenants', 'projects', 'people', 'service-accounts', 'keys']) {
+        const bad = await call('GET', `/api/${path}?cursor=${cursor}`);
+        expect([path, bad.status, bad.body['detail']]).toEqual([
+          path,
+          422,
+          'cursor: is none of ours: start without one',
+        ]);
+        expect((await call('GET', `/api/${path}?limit=501`)).body['detail']).toMatch(/^limit: /);
+      }
+    },
+  );
+});
+
 describe('across tenants', () => {
   it('what is another tenant’s answers exactly as what does not exist', async () => {
     const { tenant, admin } = await tenantWithAdmin();

@@ -1,8 +1,9 @@
 import { Directory, requireReach, type DirectoryViews, type Principal } from '#libs/access';
-import { Body, Controller, Get, Inject, Param, Patch, Post } from '@nestjs/common';
+import { Body, Controller, Get, Inject, Param, Patch, Post, Query } from '@nestjs/common';
 import type { z } from 'zod';
 import { ByCaller, ByPrincipal, type Caller } from '../http/caller.js';
 import { Operation } from '../http/operation.js';
+import { pageQuerySchema, type PageQuery } from '../http/page-query.js';
 import { newPersonSchema, personChangeSchema, personListSchema, personSchema } from './directory-schema.js';
 
 const tag = 'people';
@@ -38,10 +39,15 @@ export class PeopleController {
     permit: 'person.read',
     tag,
     summary: 'List the people within reach, the newest first',
-    answers: { 200: { description: 'the people', schema: personListSchema } },
+    query: pageQuerySchema,
+    answers: { 200: { description: 'a page of people', schema: personListSchema } },
   })
-  async list(@ByPrincipal() principal: Principal): Promise<{ people: View[] }> {
-    return { people: await this.directory.list('person', requireReach(principal, 'person.read')) };
+  async list(
+    @Query({ schema: pageQuerySchema }) page: PageQuery,
+    @ByPrincipal() principal: Principal,
+  ): Promise<{ people: View[]; nextCursor: string | null }> {
+    const { rows, nextCursor } = await this.directory.list('person', requireReach(principal, 'person.read'), page);
+    return { people: rows, nextCursor };
   }
 
   @Get('/:id')

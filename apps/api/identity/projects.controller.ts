@@ -1,8 +1,9 @@
 import { Directory, requireReach, type DirectoryViews, type Principal } from '#libs/access';
-import { Body, Controller, Get, Inject, Param, Patch, Post } from '@nestjs/common';
+import { Body, Controller, Get, Inject, Param, Patch, Post, Query } from '@nestjs/common';
 import type { z } from 'zod';
 import { ByCaller, ByPrincipal, type Caller } from '../http/caller.js';
 import { Operation } from '../http/operation.js';
+import { pageQuerySchema, type PageQuery } from '../http/page-query.js';
 import { newProjectSchema, projectChangeSchema, projectListSchema, projectSchema } from './directory-schema.js';
 
 const tag = 'projects';
@@ -37,10 +38,15 @@ export class ProjectsController {
     permit: 'project.read',
     tag,
     summary: 'List the projects within reach, the newest first',
-    answers: { 200: { description: 'the projects', schema: projectListSchema } },
+    query: pageQuerySchema,
+    answers: { 200: { description: 'a page of projects', schema: projectListSchema } },
   })
-  async list(@ByPrincipal() principal: Principal): Promise<{ projects: View[] }> {
-    return { projects: await this.directory.list('project', requireReach(principal, 'project.read')) };
+  async list(
+    @Query({ schema: pageQuerySchema }) page: PageQuery,
+    @ByPrincipal() principal: Principal,
+  ): Promise<{ projects: View[]; nextCursor: string | null }> {
+    const { rows, nextCursor } = await this.directory.list('project', requireReach(principal, 'project.read'), page);
+    return { projects: rows, nextCursor };
   }
 
   @Get('/:id')

@@ -1,8 +1,9 @@
 import { Directory, requireReach, type DirectoryViews, type Principal } from '#libs/access';
-import { Body, Controller, Get, Inject, Param, Patch, Post } from '@nestjs/common';
+import { Body, Controller, Get, Inject, Param, Patch, Post, Query } from '@nestjs/common';
 import type { z } from 'zod';
 import { ByCaller, ByPrincipal, type Caller } from '../http/caller.js';
 import { Operation } from '../http/operation.js';
+import { pageQuerySchema, type PageQuery } from '../http/page-query.js';
 import {
   newServiceAccountSchema,
   projectChangeSchema,
@@ -42,12 +43,19 @@ export class ServiceAccountsController {
     permit: 'service-account.read',
     tag,
     summary: 'List the service accounts within reach, the newest first',
-    answers: { 200: { description: 'the service accounts', schema: serviceAccountListSchema } },
+    query: pageQuerySchema,
+    answers: { 200: { description: 'a page of service accounts', schema: serviceAccountListSchema } },
   })
-  async list(@ByPrincipal() principal: Principal): Promise<{ serviceAccounts: View[] }> {
-    return {
-      serviceAccounts: await this.directory.list('service-account', requireReach(principal, 'service-account.read')),
-    };
+  async list(
+    @Query({ schema: pageQuerySchema }) page: PageQuery,
+    @ByPrincipal() principal: Principal,
+  ): Promise<{ serviceAccounts: View[]; nextCursor: string | null }> {
+    const { rows, nextCursor } = await this.directory.list(
+      'service-account',
+      requireReach(principal, 'service-account.read'),
+      page,
+    );
+    return { serviceAccounts: rows, nextCursor };
   }
 
   @Get('/:id')

@@ -1,8 +1,9 @@
 import { Directory, requireReach, type DirectoryViews, type Principal } from '#libs/access';
-import { Body, Controller, Get, Inject, Param, Patch, Post } from '@nestjs/common';
+import { Body, Controller, Get, Inject, Param, Patch, Post, Query } from '@nestjs/common';
 import type { z } from 'zod';
 import { ByCaller, ByPrincipal, type Caller } from '../http/caller.js';
 import { Operation } from '../http/operation.js';
+import { pageQuerySchema, type PageQuery } from '../http/page-query.js';
 import { newTenantSchema, tenantChangeSchema, tenantListSchema, tenantSchema } from './directory-schema.js';
 
 const tag = 'tenants';
@@ -35,10 +36,15 @@ export class TenantsController {
     permit: 'tenant.read',
     tag,
     summary: 'List the tenants within reach, the newest first',
-    answers: { 200: { description: 'the tenants', schema: tenantListSchema } },
+    query: pageQuerySchema,
+    answers: { 200: { description: 'a page of tenants', schema: tenantListSchema } },
   })
-  async list(@ByPrincipal() principal: Principal): Promise<{ tenants: View[] }> {
-    return { tenants: await this.directory.list('tenant', requireReach(principal, 'tenant.read')) };
+  async list(
+    @Query({ schema: pageQuerySchema }) page: PageQuery,
+    @ByPrincipal() principal: Principal,
+  ): Promise<{ tenants: View[]; nextCursor: string | null }> {
+    const { rows, nextCursor } = await this.directory.list('tenant', requireReach(principal, 'tenant.read'), page);
+    return { tenants: rows, nextCursor };
   }
 
   @Get('/:id')

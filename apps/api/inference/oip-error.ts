@@ -1,14 +1,14 @@
 import { isSluiceError, sluiceError, type SluiceError } from '#libs/kernel';
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
+import { retryAfterOf } from '../http/retry-after.js';
 
 export const jsonType = 'application/json; charset=utf-8';
-const defaultRetryAfterSeconds = 1;
 
 /** Answers in the protocol's error shape: `{"error": "<one sentence>"}`. */
 export function sendOipError(reply: FastifyReply, error: SluiceError): FastifyReply {
   const { status } = error;
-  if (status === 503 || status === 429 || error.retryAfterSeconds !== undefined)
-    reply.header('retry-after', String(error.retryAfterSeconds ?? defaultRetryAfterSeconds));
+  const retryAfterSeconds = retryAfterOf(error);
+  if (retryAfterSeconds !== undefined) reply.header('retry-after', String(retryAfterSeconds));
   if (status === 401) reply.header('www-authenticate', 'Bearer');
   // After a body that did not come, or not whole, the connection's next bytes cannot be told apart.
   if (status === 408 || status === 413) reply.header('connection', 'close');

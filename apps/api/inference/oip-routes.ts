@@ -128,7 +128,7 @@ function inferRoutes(
       requestId,
       stickyKey: headers['sluice-sticky-key'] as string | undefined,
       keyId: req.oipPrincipal.keyId,
-      tenant: req.oipPrincipal.keyId,
+      tenant: req.oipPrincipal.tenantId,
       holder: holderOf(req.oipPrincipal, pseudonyms, headers[subjectHeader]),
       visible: req.oipPrincipal.endpoints,
       traceparent: headers['traceparent'] as string | undefined,

@@ -1,6 +1,7 @@
 import { roles } from '#libs/access';
 import { days, isName } from '#libs/kernel';
 import { z } from 'zod';
+import { nextCursorSchema } from '../http/page-query.js';
 
 const ownerSchema = z.string().trim().min(1).max(100);
 const laterSchema = z.iso
@@ -78,7 +79,7 @@ export const keySchema = z.object({
 });
 
 export const shownKeySchema = keySchema.extend({ key: z.string().describe('the key itself, shown this once') });
-export const keyListSchema = z.object({ keys: z.array(keySchema) });
+export const keyListSchema = z.object({ keys: z.array(keySchema), nextCursor: nextCursorSchema });
 
 function isDistinct(list: readonly string[]): boolean {
   return new Set(list).size === list.length;

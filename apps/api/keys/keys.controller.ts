@@ -1,7 +1,8 @@
 import { ApiKeys, requireReach, type ApiKeyView, type Principal } from '#libs/access';
-import { Body, Controller, Delete, Get, HttpCode, Inject, Param, Post } from '@nestjs/common';
+import { Body, Controller, Delete, Get, HttpCode, Inject, Param, Post, Query } from '@nestjs/common';
 import { ByCaller, ByPrincipal, type Caller } from '../http/caller.js';
 import { Operation } from '../http/operation.js';
+import { pageQuerySchema, type PageQuery } from '../http/page-query.js';
 import {
   keyListSchema,
   keySchema,
@@ -46,10 +47,15 @@ export class KeysController {
     permit: 'key.read',
     tag,
     summary: 'List API keys, the newest first, without the keys themselves',
-    answers: { 200: { description: 'the keys within the reach of the caller', schema: keyListSchema } },
+    query: pageQuerySchema,
+    answers: { 200: { description: 'a page of the keys within the reach of the caller', schema: keyListSchema } },
   })
-  async list(@ByPrincipal() principal: Principal): Promise<{ keys: ApiKeyView[] }> {
-    return { keys: await this.keys.list(requireReach(principal, 'key.read')) };
+  async list(
+    @Query({ schema: pageQuerySchema }) page: PageQuery,
+    @ByPrincipal() principal: Principal,
+  ): Promise<{ keys: ApiKeyView[]; nextCursor: string | null }> {
+    const { rows, nextCursor } = await this.keys.list(requireReach(principal, 'key.read'), page);
+    return { keys: rows, nextCursor };
   }
 
   @Post('/:id/rotate')

@@ -1,6 +1,7 @@
 import { isLimitRefusal } from '#libs/access';
 import { secondsToMs, type ErrorCode, type SluiceError } from '#libs/kernel';
 import type { FastifyReply } from 'fastify';
+import { retryAfterOf } from '../http/retry-after.js';
 import { jsonType } from '../inference/oip-error.js';
 
 export interface OpenAiError {
@@ -43,7 +44,6 @@ const notAgain: ReadonlySet<ErrorCode> = new Set([
   'SLU_BUDGET_EXHAUSTED',
 ]);
 
-const defaultRetryAfterSeconds = 1;
 const longestWaitMs = secondsToMs(60);
 
 export function openAiError(error: SluiceError): { error: OpenAiError } {
@@ -61,8 +61,8 @@ export function openAiError(error: SluiceError): { error: OpenAiError } {
 /** Answers as the protocol's SDKs expect it: the error object, and the headers that tell whether to try again. */
 export function sendOpenAiError(reply: FastifyReply, error: SluiceError): FastifyReply {
   const { code, status } = error;
-  if (status === 503 || status === 429)
-    reply.header('retry-after', String(error.retryAfterSeconds ?? defaultRetryAfterSeconds));
+  const retryAfterSeconds = retryAfterOf(error);
+  if (retryAfterSeconds !== undefined) reply.header('retry-after', String(retryAfterSeconds));
   if (isLimitRefusal(error)) sayWhen(reply, error.retryAfterMs);
   if (notAgain.has(code)) reply.header('x-should-retry', 'false');
   if (status === 401) reply.header('www-authenticate', 'Bearer');

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { nextCursorSchema, pageQueryShape } from '../http/page-query.js';
 
 const count = z.int().min(0);
 const nullableMs = z.number().nullable();
@@ -33,7 +34,7 @@ export const requestSchema = z.object({
 
 export const requestPageSchema = z.object({
   requests: z.array(requestSchema),
-  nextCursor: z.string().nullable().describe('leads to the next, older page; null at the end'),
+  nextCursor: nextCursorSchema,
 });
 
 const moment = z.iso.datetime({ offset: true }).transform((text) => new Date(text));
@@ -52,7 +53,6 @@ export const requestQuerySchema = z.strictObject({
     .optional(),
   since: moment.optional().describe('left out: a day before until'),
   until: moment.optional().describe('left out: now'),
-  limit: z.coerce.number().int().min(1).max(500).default(100),
-  cursor: z.string().max(200).optional(),
+  ...pageQueryShape,
 });
 export type RequestQuery = z.infer<typeof requestQuerySchema>;

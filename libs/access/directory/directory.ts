@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { appendAudit } from '#libs/audit';
 import { sluiceError } from '#libs/kernel';
-import { isUniqueViolation, type Database, type Tx } from '#libs/store';
+import { isUniqueViolation, readPage, type Database, type Page, type PageWish, type Tx } from '#libs/store';
 import type { Action } from '../permit-table.js';
 import { defaultTenantId, type Principal } from '../principal.js';
 import { requireReach, whereWithin, type Reach } from '../reach.js';
@@ -31,11 +31,11 @@ const defaultProjectName = 'default';
 export class Directory {
   constructor(private readonly settings: DirectorySettings) {}
 
-  /** Those within reach, the newest first. */
-  list<Noun extends DirectoryNoun>(noun: Noun, reach: Reach): Promise<DirectoryViews[Noun][]> {
+  /** Those within reach, the newest first. @throws SLU_REQUEST_INVALID for a cursor that is none */
+  list<Noun extends DirectoryNoun>(noun: Noun, reach: Reach, page: PageWish): Promise<Page<DirectoryViews[Noun]>> {
     const parameters: unknown[] = [];
     const where = whereWithin(reach, directoryKinds[noun].ownership, parameters);
-    return this.settings.database.query(`${select(noun)} WHERE ${where} ORDER BY created_at DESC, id`, parameters);
+    return readPage(this.settings.database, { select: select(noun), where, parameters }, page);
   }
 
   /** @throws SLU_ACCESS_OWNER_UNKNOWN also for what is out of reach */

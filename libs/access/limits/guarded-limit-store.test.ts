@@ -7,6 +7,18 @@ import type { WithoutRedis } from './guarded-limit-store.js';
 const request = { requests: 1, streams: 0, tokens: 0 } as const;
 const longestCallMs = 1_000;
 
+it('the share of a process is at least one of what is not 0, and of a rate no more than the share over time', () => {
+  const allowance = { requestsPerSecond: { perSecond: 1, burst: 1 }, requestsPerDay: 3, concurrentRequests: 0 };
+  const own = new LimitSet(limitsOf('key', 'k', allowance)).scaled(0.25);
+  expect(own.limits.map(({ name, capacity, intervalMs }) => [name, capacity, intervalMs])).toEqual([
+    ['requests-per-second', 1, 4_000],
+    ['requests-per-day', 1, 0],
+    ['concurrent-requests', 0, 0],
+  ]);
+  const whole = new LimitSet(limitsOf('key', 'k', allowance)).scaled(1);
+  expect(whole.limits.map(({ capacity }) => capacity)).toEqual([1, 3, 0]);
+});
+
 describe.skipIf(!hasRedis)('when Redis dies in the middle', () => {
   let server: RedisServer;
   let stores: LimitStores | undefined;

@@ -1,19 +1,51 @@
 import type { Flow, Line } from './batcher-line.js';
 import type { RequestQueue } from './batcher-queue.js';
 import type { WaitingRequest } from './batcher-request.js';
+import { nextPlanned, Turn, Turns } from './batcher-turns.js';
+import type { TenantUse } from './batcher-uses.js';
+
+/** What one tenant has waiting at one priority: its callers take turns among themselves. */
+export class TenantFlow extends Turn {
+  readonly callers = new Turns<Flow>();
+  /** While a batch is planned: others are to have their turns first. */
+  isPassedOver = false;
+
+  constructor(
+    readonly level: Level,
+    readonly use: TenantUse,
+  ) {
+    super();
+  }
+
+  get hasPlannable(): boolean {
+    return !this.isPassedOver && this.callers.active.some(({ cursor }) => cursor !== undefined);
+  }
+
+  beginPlan(): void {
+    this.plannedTag = this.tag;
+    this.isPassedOver = false;
+  }
+
+  /** @returns undefined when it is the turn of one whose requests have another shape, and that one is waited for */
+  nextPlannable(isStrict: boolean): Flow | undefined {
+    const next = nextPlanned(this.callers.active, isStrict ? ({ hasMore }) => hasMore : hasPlannable);
+    if (next?.hasPlannable === true) return next;
+    this.isPassedOver = true;
+    return undefined;
+  }
+
+  get oldest(): WaitingRequest | undefined {
+    return oldestOf(this.callers.active);
+  }
+}
 
 /**
- * One priority. Its tenants take turns by rows with start-time fair queueing (Goyal, Vin, Cheng: "Start-time Fair
- * Queuing", SIGCOMM 1996): the flow with the smallest start tag is next, and its tag grows by the rows it gets. A flow
- * that is passed over for the shape of its requests keeps its tag, and so leads the next batch.
+ * One priority. Its tenants take turns by rows, and the callers of a tenant share the tenant's turns in the same way: a
+ * tenant gets no more of them by asking through many callers.
  */
 export class Level {
-  /** Those with something waiting. */
-  readonly flows: Flow[] = [];
   count = 0;
-  private virtualTime = 0;
-  private period = 0;
-  private turns = 0;
+  private readonly tenants = new Turns<TenantFlow>();
 
   constructor(
     readonly queue: RequestQueue,
@@ -22,86 +54,79 @@ export class Level {
 
   entered(flow: Flow): void {
     this.count += 1;
-    flow.count += 1;
-    if (flow.index >= 0) return;
-    // Whoever comes back starts where the others are: time away earns no credit, and what was had is not forgotten.
-    flow.tag = flow.period === this.period ? Math.max(flow.tag, this.virtualTime) : this.virtualTime;
-    flow.period = this.period;
-    flow.turn = this.turns++;
-    flow.index = this.flows.length;
-    this.flows.push(flow);
+    this.tenants.entered(flow.tenant);
+    flow.tenant.callers.entered(flow);
   }
 
   left(flow: Flow): void {
     this.count -= 1;
-    flow.count -= 1;
-    if (flow.count > 0) return;
-    const last = this.flows.pop()!;
-    if (last !== flow) {
-      this.flows[flow.index] = last;
-      last.index = flow.index;
-    }
-    flow.index = -1;
-    if (this.count > 0) return;
-    // Nobody waits, so nobody is owed anything.
-    this.period += 1;
-    this.virtualTime = 0;
+    flow.tenant.callers.left(flow);
+    this.tenants.left(flow.tenant);
   }
 
   served(flow: Flow, rows: number): void {
-    if (flow.tag > this.virtualTime) this.virtualTime = flow.tag;
-    flow.tag += Math.max(1, rows);
+    this.tenants.served(flow.tenant, rows);
+    flow.tenant.callers.served(flow, rows);
   }
 
-  /** Can this flow be forgotten without a loss to anybody? */
-  isSettledWith(flow: Flow): boolean {
-    return flow.index < 0 && (flow.period !== this.period || flow.tag <= this.virtualTime);
+  isSettledWith(tenant: TenantFlow): boolean {
+    return this.tenants.isSettledWith(tenant);
   }
 
-  get leader(): Flow | undefined {
-    let leader: Flow | undefined;
-    for (const flow of this.flows) {
-      if (leader === undefined || flow.tag < leader.tag || (flow.tag === leader.tag && flow.turn < leader.turn))
-        leader = flow;
-    }
-    return leader;
+  /**
+   * The shape of the next batch: that of whose turn it is, or of whoever has waited longest. Turns alone would let a
+   * caller starve whose tenant gets its rows in the batches that others lead, as long as its shape differs from theirs.
+   */
+  leadKey(isByAge: boolean): string | undefined {
+    return (isByAge ? this.oldest : this.tenants.leader?.callers.leader?.oldest)?.request.stackKey;
   }
 
   get oldest(): WaitingRequest | undefined {
-    let oldest: WaitingRequest | undefined;
-    for (const flow of this.flows) {
-      const head = flow.oldest;
-      if (head !== undefined && (oldest === undefined || head.enqueuedMs < oldest.enqueuedMs)) oldest = head;
-    }
-    return oldest;
+    return oldestOf(this.tenants.active);
+  }
+
+  *flows(): Generator<Flow> {
+    for (const { callers } of this.tenants.active) yield* callers.active;
   }
 
   /** Offers the requests of one key in the order of turns, until `take` refuses one. @returns false when it did */
   offer(key: string, take: (item: WaitingRequest) => boolean): boolean {
     const lines = this.linesOf(key);
     if (lines.length === 1) return offerLine(lines[0]!, take);
+    // Room that those leave whose turn it is, others of their tenants fill.
+    return this.offerTurns(take, true) && this.offerTurns(take, false);
+  }
+
+  /** @param isStrict leaves a tenant out once it is the turn of a caller whose requests have another shape */
+  private offerTurns(take: (item: WaitingRequest) => boolean, isStrict: boolean): boolean {
     for (;;) {
-      const flow = nextPlanned(lines);
-      if (flow === undefined) return true;
+      const tenant = nextPlanned(this.tenants.active, hasPlannable);
+      if (tenant === undefined) break;
+      const flow = tenant.nextPlannable(isStrict);
+      if (flow === undefined) continue;
       const item = flow.cursor!;
       if (!take(item)) return false;
-      flow.cursor = item.next;
-      flow.plannedTag += Math.max(1, item.request.rows);
+      flow.planned(item);
+      tenant.plannedTag += Math.max(1, item.request.rows);
     }
+    for (const tenant of this.tenants.active) tenant.isPassedOver = false;
+    return true;
   }
 
   private linesOf(key: string): Line[] {
     const lines: Line[] = [];
-    for (const flow of this.flows) {
-      const line = flow.line(key);
-      if (line?.first === undefined) continue;
-      flow.cursor = line.first;
-      flow.plannedTag = flow.tag;
-      lines.push(line);
+    for (const tenant of this.tenants.active) {
+      tenant.beginPlan();
+      for (const flow of tenant.callers.active) {
+        const line = flow.beginPlan(key);
+        if (line !== undefined) lines.push(line);
+      }
     }
     return lines;
   }
 }
+
+const hasPlannable = ({ hasPlannable: has }: { hasPlannable: boolean }): boolean => has;
 
 function offerLine(line: Line, take: (item: WaitingRequest) => boolean): boolean {
   for (let item = line.first; item !== undefined; item = item.next) {
@@ -110,16 +135,10 @@ function offerLine(line: Line, take: (item: WaitingRequest) => boolean): boolean
   return true;
 }
 
-function nextPlanned(lines: readonly Line[]): Flow | undefined {
-  let next: Flow | undefined;
-  for (const { flow } of lines) {
-    if (flow.cursor === undefined) continue;
-    if (
-      next === undefined ||
-      flow.plannedTag < next.plannedTag ||
-      (flow.plannedTag === next.plannedTag && flow.turn < next.turn)
-    )
-      next = flow;
+function oldestOf(members: Iterable<{ readonly oldest: WaitingRequest | undefined }>): WaitingRequest | undefined {
+  let oldest: WaitingRequest | undefined;
+  for (const { oldest: head } of members) {
+    if (head !== undefined && (oldest === undefined || head.enqueuedMs < oldest.enqueuedMs)) oldest = head;
   }
-  return next;
+  return oldest;
 }

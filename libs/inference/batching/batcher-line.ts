@@ -1,7 +1,9 @@
 import { plainKey, type WaitingRequest } from './batcher-request.js';
-import type { Level } from './batcher-level.js';
+import type { TenantFlow } from './batcher-level.js';
+import { Turn } from './batcher-turns.js';
+import type { CallerUse } from './batcher-uses.js';
 
-/** Waiting requests of one tenant and priority that can share a run, in order of arrival. Any can leave at no cost. */
+/** Waiting requests of one caller and priority that can share a run, in order of arrival. Any can leave at no cost. */
 export class Line {
   first: WaitingRequest | undefined;
   last: WaitingRequest | undefined;
@@ -28,28 +30,44 @@ export class Line {
   }
 }
 
-/** What one tenant has waiting at one priority, and where it stands in turn. */
-export class Flow {
-  count = 0;
-  /** Start tag of its next request (start-time fair queueing): the rows it has been served, in its level's time. */
-  tag = 0;
-  /** The busy period of the level that the tag belongs to. */
-  period = -1;
-  /** Its place among the level's active flows; -1 when nothing waits. */
-  index = -1;
-  /** When it last became active: who has come first goes first among equals. */
-  turn = 0;
-  /** While a batch is planned: its tag then, and its next request that is not yet in the plan. */
-  plannedTag = 0;
+/** What one caller has waiting at one priority, and where it stands among the callers of its tenant. */
+export class Flow extends Turn {
+  /** While a batch is planned: its next request of the batch's shape that is not yet in the plan. */
   cursor: WaitingRequest | undefined;
+  private plannedCount = 0;
   private readonly plain: Line;
   private shaped: Map<string, Line> | undefined;
 
   constructor(
-    readonly level: Level,
-    readonly tenant: TenantUse,
+    readonly tenant: TenantFlow,
+    readonly use: CallerUse,
   ) {
+    super();
     this.plain = new Line(this, plainKey);
+  }
+
+  get hasPlannable(): boolean {
+    return this.cursor !== undefined;
+  }
+
+  /** Of whatever shape. */
+  get hasMore(): boolean {
+    return this.count > this.plannedCount;
+  }
+
+  /** @returns its requests of the shape */
+  beginPlan(key: string): Line | undefined {
+    const line = this.line(key);
+    this.plannedTag = this.tag;
+    this.plannedCount = 0;
+    this.cursor = line?.first;
+    return this.cursor === undefined ? undefined : line;
+  }
+
+  planned(item: WaitingRequest): void {
+    this.cursor = item.next;
+    this.plannedCount += 1;
+    this.plannedTag += Math.max(1, item.request.rows);
   }
 
   line(key: string): Line | undefined {
@@ -101,20 +119,5 @@ export class Flow {
         item = next;
       }
     }
-  }
-}
-
-/** What one tenant has waiting at all priorities. */
-export class TenantUse {
-  requests = 0;
-  bytes = 0;
-  /** By level index. */
-  readonly flows: (Flow | undefined)[] = [];
-
-  constructor(readonly name: string) {}
-
-  /** The request that costs it least to lose: the last one that came, of the least urgent. */
-  get leastUrgent(): WaitingRequest | undefined {
-    return this.flows.findLast((flow) => flow !== undefined && flow.count > 0)?.newest;
   }
 }

@@ -26,6 +26,7 @@ const anyRequest = fc.record({
   width: fc.constantFrom(1, 1, 1, 2),
   isPoisoned: fc.constantFrom(...Array<boolean>(9).fill(false), true),
   tenant: fc.constantFrom('a', 'a', 'a', 'b', 'c'),
+  key: fc.constantFrom('k', 'k', 'l'),
   priority: fc.integer({ min: 1, max: levels }),
   timeoutMs: fc.constantFrom(3, 15, 60_000, 60_000, 60_000),
   cancelAfterMs: fc.oneof({ weight: 6, arbitrary: fc.constant(undefined) }, { weight: 1, arbitrary: fc.nat(20) }),
@@ -76,7 +77,7 @@ async function live(world: World): Promise<{ endings: Ending[]; runs: VirtualRun
   const { time, batcher, pool, runs } = lane;
   const endings: Ending[] = [];
   const ask = async (request: AnyRequest, index: number): Promise<void> => {
-    const { rows, width, isPoisoned, tenant, priority, timeoutMs, cancelAfterMs } = request;
+    const { rows, width, isPoisoned, tenant, key, priority, timeoutMs, cancelAfterMs } = request;
     const values = Array.from({ length: rows * width }, (_, at) => index * 100 + at + (isPoisoned ? 0.5 : 0));
     const inputs: Tensor[] = [{ name: 'x', datatype: 'FP32', shape: [rows, width], data: Float32Array.from(values) }];
     const caller = new CallerPresence();
@@ -85,6 +86,7 @@ async function live(world: World): Promise<{ endings: Ending[]; runs: VirtualRun
       .submit({
         endpoint: 'e',
         tenant,
+        key,
         priority,
         inputs,
         rows,
@@ -163,15 +165,15 @@ function checkRuns(
   }
 }
 
-/** Those of one tenant, priority and shape start in the order in which they came. */
+/** Those of one caller, priority and shape start in the order in which they came. */
 function checkOrder(endings: ReadonlyMap<number, Ending>, runs: readonly VirtualRun[]): void {
   const begun = new Map<number, number>();
   for (const owner of runs.flatMap(ownersIn)) if (!begun.has(owner)) begun.set(owner, begun.size);
   const lastOf = new Map<string, { place: number; atMs: number; owner: number }>();
   const ordered = [...begun].map(([owner, place]) => ({ owner, place, ...endings.get(owner)!.request }));
   ordered.sort((one, other) => one.atMs - other.atMs || one.owner - other.owner);
-  for (const { owner, place, atMs, tenant, priority, width } of ordered) {
-    const line = `${tenant} ${priority} ${width}`;
+  for (const { owner, place, atMs, tenant, key, priority, width } of ordered) {
+    const line = `${tenant} ${key} ${priority} ${width}`;
     const before = lastOf.get(line);
     if (before !== undefined)
       expect([line, before.owner, owner, before.place < place]).toEqual([line, before.owner, owner, true]);

@@ -1,6 +1,7 @@
-import { Flow, TenantUse } from './batcher-line.js';
-import { Level } from './batcher-level.js';
+import { Flow } from './batcher-line.js';
+import { Level, TenantFlow } from './batcher-level.js';
 import { aloneKey, type BatchRequest, type WaitingRequest } from './batcher-request.js';
+import { TenantUse, Uses, type CallerUse, type Use } from './batcher-uses.js';
 
 export interface QueueLimits {
   maxRequests: number;
@@ -8,7 +9,7 @@ export interface QueueLimits {
   priorityLevels: number;
 }
 
-/** Why a request has no place: too much waits altogether, or too much of its own tenant's while others wait as well. */
+/** Why a request has no place: too much waits altogether, or too much of its own tenant or caller while others wait as well. */
 export type QueueRefusal = 'overload' | 'overuse';
 
 /** A batch that could leave now. Nothing has left the queue yet. */
@@ -33,13 +34,13 @@ export interface PlanRules {
   maxDelayMs: number;
 }
 
-/** One batch in so many is led by the request that has waited longest, whatever its priority. */
+/** One batch in so many is led by the request that has waited longest, whatever its priority, and one whatever its shape. */
 export const agedTurn = 8;
-const firstSweepAt = 256;
 
 /**
- * The waiting requests of one version, by priority, tenant and shape. It never holds more than its limits: whoever is
- * under its fair share when the queue is full gets a place from those that are above theirs.
+ * The waiting requests of one version, by priority, tenant, caller and shape. It never holds more than its limits: a
+ * tenant that is under its fair share when the queue is full gets a place from those that are above theirs, and so does a
+ * caller from the others of its tenant.
  */
 export class RequestQueue {
   count = 0;
@@ -48,11 +49,9 @@ export class RequestQueue {
   /** Those that share a run with nobody. */
   private alone = 0;
   private readonly levels: Level[];
-  private readonly tenants = new Map<string, TenantUse>();
-  private lastTenant: TenantUse | undefined;
-  private waitingTenants = 0;
+  private readonly tenants = new Uses((name) => new TenantUse(name));
   private contested = 0;
-  private sweepAt = firstSweepAt;
+  private departed = 0;
 
   constructor(private readonly limits: QueueLimits) {
     this.levels = Array.from({ length: limits.priorityLevels }, (_none, index) => new Level(this, index));
@@ -60,7 +59,7 @@ export class RequestQueue {
 
   /** How many tenants have something waiting. */
   get tenantCount(): number {
-    return this.waitingTenants;
+    return this.tenants.waiting;
   }
 
   waitingAt(priority: number): number {
@@ -72,8 +71,11 @@ export class RequestQueue {
     return this.levels[priority - 1]!.oldest?.enqueuedMs;
   }
 
-  requestsOf(tenant: string): number {
-    return this.tenants.get(tenant)?.requests ?? 0;
+  /** How many requests are answered, about, until the last one of a caller is, since all take turns. */
+  turnsOf(tenant: string, key: string): number {
+    const { callers } = this.tenants.find(tenant) ?? {};
+    const own = callers?.find(key)?.requests ?? 0;
+    return Math.min(this.count, own * (callers?.waiting ?? 0) * this.tenants.waiting);
   }
 
   /**
@@ -81,18 +83,25 @@ export class RequestQueue {
    * settle them.
    */
   refusalOf(request: BatchRequest, evict: (item: WaitingRequest) => void): QueueRefusal | undefined {
+    if (this.hasRoomFor(request)) return undefined;
+    const tenant = this.tenants.find(request.tenant);
+    const caller = tenant?.callers.find(request.key);
+    const tenants = this.tenants.sharersWith(tenant);
+    const callers = tenant?.callers.sharersWith(caller) ?? 1;
     const { maxRequests, maxBytes } = this.limits;
-    if (this.count < maxRequests && this.bytes + request.bytes <= maxBytes) return undefined;
-    const own = this.tenants.get(request.tenant);
-    const ownRequests = own?.requests ?? 0;
-    const sharers = this.waitingTenants + (ownRequests === 0 ? 1 : 0);
-    const isWithinShare =
-      (this.count < maxRequests || ownRequests + 1 <= maxRequests / sharers) &&
-      (this.bytes + request.bytes <= maxBytes || (own?.bytes ?? 0) + request.bytes <= maxBytes / sharers);
-    if (sharers === 1) return 'overload';
-    if (!isWithinShare) return ownRequests > 0 ? 'overuse' : 'overload';
-    while (this.count >= maxRequests || this.bytes + request.bytes > maxBytes) {
-      const victim = this.largest(this.count >= maxRequests ? 'requests' : 'bytes')?.leastUrgent;
+    let givers: Uses<TenantUse> | Uses<CallerUse>;
+    if (tenants > 1 && this.isWithin({ requests: maxRequests, bytes: maxBytes }, tenants, tenant, request))
+      givers = this.tenants;
+    // What its tenant has is all that there is for its callers.
+    else if (tenant !== undefined && callers > 1 && this.isWithin(tenant, callers, caller, request))
+      givers = tenant.callers;
+    else {
+      const own = tenants > 1 ? tenant : callers > 1 ? caller : undefined;
+      return (own?.requests ?? 0) > 0 ? 'overuse' : 'overload';
+    }
+    while (!this.hasRoomFor(request)) {
+      const resource = this.count >= maxRequests ? 'requests' : 'bytes';
+      const victim = givers.largest(resource)?.leastUrgent(resource);
       if (victim === undefined) return 'overload';
       evict(victim);
     }
@@ -100,15 +109,16 @@ export class RequestQueue {
   }
 
   push(item: WaitingRequest): void {
-    const { tenant: name, priority, stackKey = aloneKey, bytes, rows } = item.request;
-    const tenant = this.tenantOf(name);
+    const { tenant: tenantName, key, priority, stackKey = aloneKey, bytes, rows } = item.request;
+    const tenant = this.tenants.of(tenantName);
+    const caller = tenant.callers.of(key);
     const level = this.levels[priority - 1]!;
-    const flow = (tenant.flows[level.index] ??= new Flow(level, tenant));
+    const tenantFlow = (tenant.flows[level.index] ??= new TenantFlow(level, tenant));
+    const flow = (caller.flows[level.index] ??= new Flow(tenantFlow, caller));
     flow.lineFor(stackKey).push(item);
     level.entered(flow);
-    if (tenant.requests === 0) this.waitingTenants += 1;
-    tenant.requests += 1;
-    tenant.bytes += bytes;
+    this.tenants.took(tenant, bytes);
+    tenant.callers.took(caller, bytes);
     this.count += 1;
     this.bytes += bytes;
     this.rows += rows;
@@ -119,15 +129,15 @@ export class RequestQueue {
     const { line } = item;
     if (line === undefined) return;
     const { flow } = line;
-    const { tenant } = flow;
+    const { bytes } = item.request;
+    const tenant = flow.tenant.use;
     line.remove(item);
     flow.dropIfEmpty(line);
-    flow.level.left(flow);
-    tenant.requests -= 1;
-    tenant.bytes -= item.request.bytes;
-    if (tenant.requests === 0) this.waitingTenants -= 1;
+    flow.tenant.level.left(flow);
+    this.tenants.gave(tenant, bytes);
+    tenant.callers.gave(flow.use, bytes);
     this.count -= 1;
-    this.bytes -= item.request.bytes;
+    this.bytes -= bytes;
     this.rows -= item.request.rows;
     if (line.key === aloneKey) this.alone -= 1;
   }
@@ -140,14 +150,14 @@ export class RequestQueue {
   /** The shapes of what waits. */
   keys(): Set<string> {
     const keys = new Set<string>();
-    for (const level of this.levels) for (const flow of level.flows) flow.addKeys(keys);
+    for (const level of this.levels) for (const flow of level.flows()) flow.addKeys(keys);
     return keys;
   }
 
   /** The next batch as it would leave now. @param chosenKey the shape that it is to have, where that is not up to turns */
   plan(rules: PlanRules, nowMs: number, chosenKey?: string): BatchPlan {
     const lead = chosenKey === undefined ? this.leadLevel() : undefined;
-    const key = chosenKey ?? lead?.leader?.oldest?.request.stackKey ?? aloneKey;
+    const key = chosenKey ?? lead?.leadKey(this.departed % agedTurn === agedTurn - 1) ?? aloneKey;
     const batch = new Plan(key, rules, nowMs);
     // Room that the leading level leaves is filled with what is less urgent: it costs nobody anything.
     let goesOn = lead === undefined || lead.offer(key, batch.take);
@@ -161,17 +171,21 @@ export class RequestQueue {
 
   /** A planned batch leaves. */
   depart({ items }: BatchPlan): void {
+    this.departed += 1;
     if (this.levels.length > 1 && this.levels.filter(({ count }) => count > 0).length > 1) this.contested += 1;
     for (const item of items) {
       const { flow } = item.line!;
-      flow.level.served(flow, item.request.rows);
+      flow.tenant.level.served(flow, item.request.rows);
       this.remove(item);
     }
   }
 
   *[Symbol.iterator](): Generator<WaitingRequest> {
     // Of a copy: whoever asks may take requests out on the way.
-    for (const level of this.levels) for (const flow of level.flows.slice()) yield* flow;
+    for (const level of this.levels) {
+      const flows = [...level.flows()];
+      for (const flow of flows) yield* flow;
+    }
   }
 
   private leadLevel(): Level | undefined {
@@ -181,33 +195,22 @@ export class RequestQueue {
     return waiting.reduce((first, level) => (level.oldest!.enqueuedMs < first.oldest!.enqueuedMs ? level : first));
   }
 
-  private tenantOf(name: string): TenantUse {
-    if (this.lastTenant?.name === name) return this.lastTenant;
-    let tenant = this.tenants.get(name);
-    if (tenant === undefined) {
-      if (this.tenants.size >= this.sweepAt) this.sweepTenants();
-      this.tenants.set(name, (tenant = new TenantUse(name)));
-    }
-    this.lastTenant = tenant;
-    return tenant;
+  private hasRoomFor({ bytes }: BatchRequest): boolean {
+    return this.count < this.limits.maxRequests && this.bytes + bytes <= this.limits.maxBytes;
   }
 
-  private sweepTenants(): void {
-    this.lastTenant = undefined;
-    for (const [name, { requests, flows }] of this.tenants) {
-      if (requests === 0 && flows.every((flow) => flow === undefined || flow.level.isSettledWith(flow)))
-        this.tenants.delete(name);
-    }
-    this.sweepAt = Math.max(firstSweepAt, this.tenants.size * 2);
-  }
-
-  private largest(resource: 'requests' | 'bytes'): TenantUse | undefined {
-    let largest: TenantUse | undefined;
-    for (const tenant of this.tenants.values()) {
-      if (tenant.requests === 0) continue;
-      if (largest === undefined || tenant[resource] > largest[resource]) largest = tenant;
-    }
-    return largest;
+  /** With this one more, does it have no more than its part of what there is too little of? */
+  private isWithin(
+    whole: Pick<Use, 'requests' | 'bytes'>,
+    sharers: number,
+    own: Use | undefined,
+    { bytes }: BatchRequest,
+  ): boolean {
+    const { maxRequests, maxBytes } = this.limits;
+    return (
+      (this.count < maxRequests || (own?.requests ?? 0) + 1 <= whole.requests / sharers) &&
+      (this.bytes + bytes <= maxBytes || (own?.bytes ?? 0) + bytes <= whole.bytes / sharers)
+    );
   }
 }
 

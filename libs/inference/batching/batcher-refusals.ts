@@ -24,9 +24,8 @@ export class Refusals {
   }
 
   // Its requests are answered in turn with those of the others, so as many of theirs go by.
-  overuse({ endpoint, tenant }: BatchRequest, nowMs: number): SluiceError {
-    const ahead = Math.min(this.queue.count, this.queue.requestsOf(tenant) * this.queue.tenantCount);
-    return refusal('SLU_INFERENCE_OVERUSE', endpoint, this.drain.secondsFor(ahead, nowMs));
+  overuse({ endpoint, tenant, key }: BatchRequest, nowMs: number): SluiceError {
+    return refusal('SLU_INFERENCE_OVERUSE', endpoint, this.drain.secondsFor(this.queue.turnsOf(tenant, key), nowMs));
   }
 }
 

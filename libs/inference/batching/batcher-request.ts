@@ -10,6 +10,8 @@ export interface BatchRequest {
   readonly endpoint: string;
   /** Who shares the version with whom: tenants get their turns whatever each of them sends. */
   readonly tenant: string;
+  /** The caller, as known by its key: those of one tenant share the tenant's turns. */
+  readonly key: string;
   /** From 1, the most urgent, to the number of levels that the version has. */
   readonly priority: number;
   readonly inputs: readonly Tensor[];
@@ -79,7 +81,7 @@ export class WaitingRequest {
     if (this.isSettled) return false;
     this.isSettled = true;
     this.request.caller?.forget(this);
-    this.line?.flow.level.queue.remove(this);
+    this.line?.flow.tenant.level.queue.remove(this);
     return true;
   }
 }

@@ -22,6 +22,7 @@ function laneOf(settings: Partial<VirtualLaneSettings> = {}) {
       .submit({
         endpoint: 'e',
         tenant: 'a',
+        key: 'k',
         priority: 1,
         inputs: [{ name: 'x', datatype: 'FP32', shape: [rows, 1], data }],
         rows,
@@ -173,6 +174,29 @@ describe('tenants', () => {
     await built.settle(large);
   });
 
+  it('get no more turns by asking through many keys, and share theirs among the keys', async () => {
+    await using built = laneOf({ rules: { maxRows: 8 }, pool: { runsPerReplica: 1 } });
+    const many = times(400, (at) => built.ask({ tenant: 'many', key: `k${at % 20}` }));
+    const one = times(80, () => built.ask({ tenant: 'one' }));
+    await built.settle(one);
+    const ownersOfMany = built.lane.runs.flatMap(firstRows).filter((owner) => owner < 400);
+    expect(ownersOfMany.length).toBeGreaterThanOrEqual(72);
+    expect(ownersOfMany.length).toBeLessThanOrEqual(88);
+    const perKey = times(20, (key) => ownersOfMany.filter((owner) => owner % 20 === key).length);
+    expect(Math.max(...perKey) - Math.min(...perKey)).toBeLessThanOrEqual(1);
+    await built.settle(many);
+  });
+
+  it('never starve a key of theirs whose shape no other tenant has', async () => {
+    await using built = laneOf({ rules: { maxRows: 8 }, pool: { runsPerReplica: 1 } });
+    const others = times(400, () => built.ask({ tenant: 'a', stackKey: 'narrow' }));
+    const own = times(400, () => built.ask({ tenant: 'b', key: 'k', stackKey: 'narrow' }));
+    const strange = built.ask({ tenant: 'b', key: 'l', stackKey: 'wide' });
+    const [answer] = await built.settle([strange]);
+    expect(Number(answer!.slice('ok at '.length))).toBeLessThanOrEqual(agedTurn + 1);
+    await built.settle([...others, ...own]);
+  });
+
   it('earn no credit by staying away, and cannot forget what they had', async () => {
     await using built = laneOf({ rules: { maxRows: 8 }, pool: { runsPerReplica: 1 } });
     const steady = times(160, () => built.ask({ tenant: 'steady' }));
@@ -220,6 +244,20 @@ describe('a full queue', () => {
       'SLU_INFERENCE_OVERUSE',
     ]);
     expect(built.lane.batcher.totals).toMatchObject({ evicted: 5, refused: { overload: 0, overuse: 1 } });
+  });
+
+  it('gives a key a place at the cost of its own tenant, and none at the cost of others beyond that', async () => {
+    await using built = laneOf({ rules: { maxRows: 1, maxRequests: 12 }, pool: { runsPerReplica: 1 } });
+    const other = times(6, () => built.ask({ tenant: 'other' }));
+    const greedy = times(6, () => built.ask({ tenant: 'own', key: 'greedy' }));
+    const modest = times(4, () => built.ask({ tenant: 'own', key: 'modest' }));
+    const answers = await built.settle([...other, ...greedy, ...modest]);
+    expect(answers.map((answer) => answer.split(' ')[0])).toEqual([
+      ...Array(9).fill('ok'),
+      ...Array(3).fill('SLU_INFERENCE_OVERUSE'),
+      ...Array(3).fill('ok'),
+      'SLU_INFERENCE_OVERUSE',
+    ]);
   });
 
   it('counts bytes in the same way', async () => {

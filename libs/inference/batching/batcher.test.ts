@@ -32,6 +32,7 @@ function asking(values: number[], more: Partial<BatchRequest> = {}): BatchReques
   return {
     endpoint: 'e',
     tenant: 't',
+    key: 'k',
     priority: 1,
     inputs,
     rows: values.length,
@@ -133,6 +134,7 @@ it('gives each caller its own rows, once, whatever is batched, cancelled, lost o
           const answered = built.batcher.submit({
             endpoint: 'e',
             tenant: 't',
+            key: 'k',
             priority: 1,
             inputs,
             rows,

@@ -55,10 +55,10 @@ function plain(tensors: readonly Tensor[]): string {
   );
 }
 
-it('keeps tenants apart by the key itself, however they are named', () => {
+it('keeps callers apart by the name of the entry itself, however they are named', () => {
   const { cache } = made();
   const names = ['', 'a', '1:a', 'a1', '11', 'digest', 'adigest'];
-  expect(new Set(names.map((tenant) => cache.keyOf(tenant, [x(1)]))).size).toBe(names.length);
+  expect(new Set(names.map((caller) => cache.keyOf(caller, [x(1)]))).size).toBe(names.length);
 });
 
 it('forgets what was not used longest when it is full, by bytes, and never holds more', () => {
@@ -99,7 +99,7 @@ const numbers: InferProtocol = {
   write: ({ version, outputs }) => `${version}:${[...(outputs[0]!.data as Float32Array)].join(',')}`,
 };
 
-it('answers equal inputs of one tenant to one version without the model, counts and records them, and nobody else', async () => {
+it('answers equal inputs of one key to one version without the model, and no other key of its tenant', async () => {
   await using db = await freshDatabase();
   const rows = new ServingRowsWriter(db.database);
   const arms = [{ name: 'stable', version: '1', weight: 100 }];
@@ -128,8 +128,8 @@ it('answers equal inputs of one tenant to one version without the model, counts 
     openReplica: ({ id }) => new ScriptedReplica(id, model),
   });
   await vi.waitFor(() => expect(service.isReady).toBe(true));
-  const ask = async (endpoint: string, tenant: string, ...body: number[]): Promise<string> => {
-    const asked = { endpoint, body, protocol: numbers, bytesIn: 8, requestId: randomUUID(), keyId: 'k', tenant };
+  const ask = async (endpoint: string, keyId: string, ...body: number[]): Promise<string> => {
+    const asked = { endpoint, body, protocol: numbers, bytesIn: 8, requestId: randomUUID(), keyId, tenant: 't' };
     const { payload, isCached, error } = await service.infer(asked);
     return `${payload ?? error!.code}${isCached === true ? ' from the cache' : ''}`;
   };

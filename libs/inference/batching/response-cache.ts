@@ -19,8 +19,9 @@ export interface ResponseCacheParts {
 }
 
 /**
- * Answers of one model version, each for the tenant that asked and for exactly equal inputs. All outputs are stored, so
- * that what a request selects of them is no part of the key. Bounded by bytes; what was not used longest goes first.
+ * Answers of one model version, each for the key that asked and for exactly equal inputs: a hit tells that the same has
+ * been asked before, which is nobody's business but that key's, whatever else its tenant has. All outputs are stored, so
+ * that what a request selects of them is no part of the entry's name. Bounded by bytes; what was not used longest goes first.
  */
 export class ResponseCache {
   private readonly answers: LRUCache<string, readonly Tensor[]>;
@@ -53,9 +54,9 @@ export class ResponseCache {
     return requestBytes <= mostRequestBytes;
   }
 
-  /** The tenant is part of the key itself: no two tenants can ever meet in one entry. */
-  keyOf(tenant: string, inputs: readonly Tensor[]): string {
-    return tensorsDigest(`${tenant.length}:${tenant}${this.contentDigest}`, inputs);
+  /** The caller is part of the name itself: no two callers can ever meet in one entry. */
+  keyOf(caller: string, inputs: readonly Tensor[]): string {
+    return tensorsDigest(`${caller.length}:${caller}${this.contentDigest}`, inputs);
   }
 
   /** @param startedMs when the key was begun: making it is the most of what a hit costs */

@@ -60,7 +60,7 @@ export const queueSchema = z
     message: 'is above priorityLevels (1 when it is left out)',
   });
 
-/** Equal inputs of one tenant to one version get the stored answer. Off unless it stands here. */
+/** Equal inputs of one key to one version get the stored answer. Off unless it stands here. */
 export const responseCacheSchema = z.strictObject({
   maxBytes: z
     .int()

@@ -1,5 +1,5 @@
 import { hours, minutes, sluiceError } from '#libs/kernel';
-import type { Database } from '#libs/store';
+import { cursorOf, exactMoment, placeOf, type Database } from '#libs/store';
 
 /** A record as the API shows it. */
 export interface RequestView {
@@ -57,9 +57,7 @@ export interface RequestPage {
   nextCursor: string | null;
 }
 
-/** UTC with microseconds, as a cursor has to name a row exactly. */
-const exactAt = `to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`;
-export const requestColumns = `request_id AS "requestId", ${exactAt} AS at, key_id AS "keyId", tenant_id AS "tenantId",
+export const requestColumns = `request_id AS "requestId", ${exactMoment('at')} AS at, key_id AS "keyId", tenant_id AS "tenantId",
   project_id AS "projectId", subject, endpoint, model, version, arm, revision, status, error_code AS "errorCode", outcome,
   rows, bytes_in AS "bytesIn", bytes_out AS "bytesOut", queue_ms AS "queueMs", model_ms AS "modelMs", total_ms AS "totalMs",
   is_streamed AS "isStreamed", prompt_tokens AS "promptTokens", completion_tokens AS "completionTokens",
@@ -85,8 +83,8 @@ export class RequestArchive {
       if (value !== undefined) conditions.add(`${filterColumns[name as keyof typeof filterColumns]} = ?`, value);
     addScope(conditions, scope);
     if (cursor !== undefined) {
-      const { at, requestId } = parseCursor(cursor);
-      conditions.add('(at, request_id) < (?, ?)', at, requestId);
+      const { at, id } = placeOf(cursor);
+      conditions.add('(at, request_id) < (?, ?)', at, id);
     }
     const rows = await this.database.query<RequestView>(
       `SELECT ${requestColumns} FROM request_records WHERE ${conditions.text}
@@ -96,7 +94,7 @@ export class RequestArchive {
     const requests = rows.slice(0, limit);
     const last = requests.at(-1);
     const hasMore = rows.length > limit && last !== undefined;
-    return { requests, nextCursor: hasMore ? cursorOf(last) : null };
+    return { requests, nextCursor: hasMore ? cursorOf({ at: last.at, id: last.requestId }) : null };
   }
 
   /** @throws SLU_REQUEST_RECORD_UNKNOWN also for one that lies outside the scope */
@@ -155,16 +153,6 @@ class Conditions {
   get text(): string {
     return this.parts.join(' AND ');
   }
-}
-
-const cursorOf = ({ at, requestId }: RequestView): string => Buffer.from(`${at} ${requestId}`).toString('base64url');
-
-function parseCursor(cursor: string): { at: string; requestId: string } {
-  const text = Buffer.from(cursor, 'base64url').toString('latin1');
-  const [, at, requestId] = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z) ([0-9a-f-]{36})$/.exec(text) ?? [];
-  if (at === undefined || requestId === undefined || Number.isNaN(Date.parse(at)))
-    throw sluiceError('SLU_REQUEST_INVALID', { field: 'cursor', problem: 'is none of ours: start without one' });
-  return { at, requestId };
 }
 
 /** @returns the time in a UUID of version 7 (RFC 9562), in milliseconds since 1970 */

@@ -50,7 +50,7 @@ export class ResponseCacheStore implements ErasureStore {
     purpose: 'to answer equal requests at once',
     legalBasis: 'none needed: what names a person is not stored',
     retentionDays: null,
-    protection: 'apart by tenant; in the memory of one process',
+    protection: 'apart by key; in the memory of one process',
   };
 
   async find(): Promise<unknown[]> {

@@ -18,6 +18,7 @@ class PulledReader extends MetricReader {
 const request: BatchRequest = {
   endpoint: 'tone',
   tenant: 'a',
+  key: 'k',
   priority: 1,
   inputs: [],
   rows: 1,

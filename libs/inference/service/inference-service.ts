@@ -58,8 +58,9 @@ export interface InferAsk<Payload = string> {
   bytesIn: number;
   requestId: string;
   stickyKey?: string | undefined;
+  /** Who calls. */
   keyId?: string | undefined;
-  /** Whose share of the version the request takes; the key stands for it where it is left out. */
+  /** Whose share of the version the request takes; callers of one tenant share it among themselves. */
   tenant?: string | undefined;
   /** Whose request it is, for the records. */
   holder?: RequestHolder | undefined;
@@ -253,7 +254,8 @@ export class InferenceService implements AsyncDisposable {
     const { inputs } = asked;
     const request: BatchRequest = {
       endpoint: ask.endpoint,
-      tenant: ask.tenant ?? ask.keyId ?? '',
+      tenant: ask.tenant ?? '',
+      key: ask.keyId ?? '',
       priority: priorityOf(rules, version, asked.priority),
       inputs,
       rows,
@@ -272,7 +274,7 @@ export class InferenceService implements AsyncDisposable {
 
   private async throughCache(cache: ResponseCache, batcher: Batcher, request: BatchRequest): Promise<BatchAnswer> {
     const startedMs = this.clock.monotonicMs();
-    const key = cache.keyOf(request.tenant, request.inputs);
+    const key = cache.keyOf(request.key, request.inputs);
     const stored = cache.get(key, startedMs);
     if (stored !== undefined) return { outputs: stored, queueMs: 0, modelMs: 0, isCached: true };
     const answer = await batcher.submit(request);

@@ -11,6 +11,7 @@ import { RequestPartitions1763900000014 } from './0014-request-partitions.js';
 import { Privacy1763900000015 } from './0015-privacy.js';
 import { ApplicationWall1763900000017 } from './0017-application-wall.js';
 import { AuditBlocks1763900000016 } from './0016-audit-blocks.js';
+import { NewestFirst1763900000018 } from './0018-newest-first.js';
 import { Limits1763900000010 } from './0010-limits.js';
 import { Budgets1763900000011 } from './0011-budgets.js';
 import { AuditChain1763900000012 } from './0012-audit-chain.js';
@@ -35,4 +36,5 @@ export const migrations = [
   ApplicationWall1763900000017,
   BudgetReaders1763900000019,
   AuditBlocks1763900000016,
+  NewestFirst1763900000018,
 ];
