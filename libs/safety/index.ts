@@ -1,0 +1,1 @@
+export type { GateName, GateResult, Severity, Span, Subject, Tense } from './contracts.js';
