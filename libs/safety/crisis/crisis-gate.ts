@@ -17,12 +17,11 @@ interface Finding {
   readonly tense: Tense;
 }
 
-const past = wordSet('was were had did used felt tried attempted took went thought wanted wrote ago once survived almost');
+const past = wordSet('was were had did used felt tried attempted took went thought wanted wrote ago once survived almost hit beat raped molested abused choked threatened touched forced made assaulted slapped kicked punched');
 const future = wordSet('will going tonight tomorrow soon plan planning shall about');
 const hypothetical = wordSet('would could might if wish maybe');
 const told = wordSet('said says told tells texted texting saying wrote writes posted messaged screamed whispered admitted mentioned keeps asked');
 const raises: ReadonlySet<CrisisKind> = new Set(['means', 'time', 'intent']);
-const alone: ReadonlySet<CrisisKind> = new Set(['abuse', 'danger', 'harm-to-others']);
 
 /** The deterministic half of the crisis gate. @param phrases those of the lexicon, by the number of their group */
 export function judgeCrisis(read: ReadText, phrases: ReadonlyMap<number, CrisisPhrases>): GateResult {
@@ -91,8 +90,8 @@ function judge(
   const tense = tenseOf(read, hit, kind);
   if (isOver(hit, kind, tense, speaker, context, all, groups)) return undefined;
   const severity = raised(phrases, hit, all, groups);
-  const weight = subject === 'self' ? 1 : 0.9;
-  return { hit, phrases, score: Math.min(1, phrases.score * weight), severity, subject, tense };
+  const weight = isBackground(read, kind, tense, speaker, context) ? 0.5 : subject === 'self' ? 1 : 0.9;
+  return { hit, phrases, score: phrases.score * weight, severity, subject, tense };
 }
 
 function whoIsMeant({ words }: ReadText, hit: Hit, kind: CrisisKind): Speaker {
@@ -102,7 +101,7 @@ function whoIsMeant({ words }: ReadText, hit: Hit, kind: CrisisKind): Speaker {
     const before = speakerOf(words, { ...hit, to: hit.from });
     return before === 'generic' || (before === 'nobody' && kind !== 'abuse') ? 'generic' : 'other';
   }
-  if (alone.has(kind)) return 'self';
+  if (kind === 'abuse' || kind === 'danger') return 'self';
   return speakerOf(words, hit);
 }
 
@@ -119,7 +118,8 @@ function subjectOf({ words }: ReadText, hit: Hit, speaker: Speaker, context: Cri
   if (speaker === 'you') return undefined;
   if (speaker === 'generic') return undefined;
   if (speaker === 'nobody') {
-    if (sentence.isQuestion) return undefined;
+    // A long sentence in which nobody is: it speaks of the thing, and of no person.
+    if (sentence.isQuestion || sentence.to - sentence.from > 9) return undefined;
     return context.near('context.education', hit.sentence) || context.near('context.news', hit.sentence) ? undefined : 'self';
   }
   return speaker;
@@ -168,6 +168,12 @@ function isOver(
   if (context.anywhere('context.current') && (speaker === 'self' || kind === 'abuse')) return false;
   const isDeath = all.some((other) => other.sentence === hit.sentence && groups.get(other.entry.group)!.kind === 'completed');
   return isDeath || tense === 'past' || context.in('context.resolved', hit.sentence) || kind === 'abuse';
+}
+
+/** What was done in the past, told in passing within a longer story, with nothing that says that it goes on. */
+function isBackground({ words }: ReadText, kind: CrisisKind, tense: Tense, speaker: Speaker, context: CrisisContext): boolean {
+  if (context.anywhere('context.current') || words.sentences.length < 3) return false;
+  return tense === 'past' && (kind === 'abuse' || kind === 'danger' || (kind === 'attempt' && speaker === 'other'));
 }
 
 function raised(phrases: CrisisPhrases, hit: Hit, all: readonly Hit[], groups: ReadonlyMap<number, CrisisPhrases>): Severity {

@@ -21,7 +21,7 @@ const turns: readonly Turn[] = [
   { last: wordSet('life lives'), next: wordSet('in back seriously to into for savings as story around lessons partner insurance together with'), within: 1 },
   { last: wordSet('suicide'), next: wordSet('prevention rates rate awareness squad risk statistics policy among hotline research in as attempts door bombers bomber bombing pact by watch'), within: 1 },
   { last: wordSet('it things'), next: wordSet('with between relationship amicably on'), within: 1 },
-  { last: wordSet('him her them me everyone someone people us'), next: wordSet('kindness laughter feelings chess race quiz hug high news hard idea laughing call message text email ball pitch time visit help understand know surprise'), within: 3 },
+  { last: wordSet('him her them me everyone someone people us'), next: wordSet('out on kindness laughter feelings chess race quiz hug high news hard idea laughing call message text email ball pitch time visit help understand know surprise'), within: 3 },
 ];
 const exceptions = wordSet('world body pain myself anymore like this without him her hospital earth');
 const relationship = wordSet('relationship marriage engagement friendship contract subscription lease meeting call conversation partnership affair');

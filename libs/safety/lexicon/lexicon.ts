@@ -84,7 +84,9 @@ export class Lexicon {
     const idsOf = memoised((word) => wordsOf(word).map((each) => this.vocabulary.idOf(each)));
     this.automaton = new PhraseAutomaton(skipped);
     for (const { item, entry, keepsFillers } of phrases)
-      this.automaton.add(item, entry, (word) => (keepsFillers ? idsOf(word) : idsOf(word).filter((id) => !skipped.has(id))));
+      this.automaton.add(item, entry, (word, mustStay) =>
+        keepsFillers || mustStay ? idsOf(word) : idsOf(word).filter((id) => !skipped.has(id)),
+      );
   }
 
   /** How large the automaton is. */

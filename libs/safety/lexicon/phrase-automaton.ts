@@ -22,6 +22,9 @@ interface Part {
   readonly isEmpty: boolean;
 }
 
+/** The numbers of the words that one written word stands for; none when it is left out, unless it must not be. */
+type WordsOf = (written: string, mustStay: boolean) => readonly number[];
+
 const mostStates = 200_000;
 /** So many words that do not belong to a phrase may stand in it. */
 const mostSkipped = 4;
@@ -44,10 +47,9 @@ export class PhraseAutomaton {
   constructor(private readonly skipped: ReadonlySet<number>) {}
 
   /**
-   * @param wordsOf the numbers of the words that one written word stands for; none when it is left out
    * @throws Error when the phrase can be empty
    */
-  add(phrase: PhraseItem, entry: number, wordsOf: (written: string) => readonly number[]): void {
+  add(phrase: PhraseItem, entry: number, wordsOf: WordsOf): void {
     const part = this.partOf(phrase, entry, wordsOf);
     if (part.isEmpty) throw new Error(`a phrase can be empty: ${JSON.stringify(phrase)}`);
     for (const place of part.last) this.positions[place]!.isLast = true;
@@ -117,14 +119,21 @@ export class PhraseAutomaton {
     return grouped as Map<number, State | readonly number[]>;
   }
 
-  private partOf(item: PhraseItem, entry: number, wordsOf: (written: string) => readonly number[]): Part {
-    if (typeof item === 'string') return this.sequence(wordsOf(item).map((word) => this.place(word, entry)));
-    const parts = item.choices.map((choice) => this.sequence(choice.map((each) => this.partOf(each, entry, wordsOf))));
+  private partOf(item: PhraseItem, entry: number, wordsOf: WordsOf): Part {
+    if (typeof item === 'string') return this.sequence(wordsOf(item, false).map((word) => this.place(word, entry)));
+    const parts = item.choices.map((choice) => this.choiceOf(choice, entry, wordsOf));
     return {
       first: parts.flatMap((part) => part.first),
       last: parts.flatMap((part) => part.last),
       isEmpty: item.isOptional || parts.some((part) => part.isEmpty),
     };
+  }
+
+  private choiceOf(choice: readonly PhraseItem[], entry: number, wordsOf: WordsOf): Part {
+    // Where nothing but words that are left out stands, they are what is meant.
+    const isAllLeftOut = choice.every((each) => typeof each === 'string' && wordsOf(each, false).length === 0);
+    const reading: WordsOf = isAllLeftOut ? (written) => wordsOf(written, true) : wordsOf;
+    return this.sequence(choice.map((each) => this.partOf(each, entry, reading)));
   }
 
   private place(word: number, entry: number): Part {

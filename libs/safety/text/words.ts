@@ -237,9 +237,22 @@ class WordReader {
         const isPlain = /^[a-z']+$/.test(word) && !/(.)\1\1/.test(word);
         if (!isPlain) word = this.vocabulary.unmask(word.replaceAll("'", '')) ?? word.replace(/(.)\1{2,}/g, '$1$1');
       }
-      this.add(word, begin, stop);
+      if (!this.readTag(word, begin)) this.add(word, begin, stop);
     }
     if (stop < to && begin < stop) this.quote("'", true);
+  }
+
+  /** `#wordswithoutgaps`. @returns false when it is none, or its words are not known */
+  private readTag(word: string, begin: number): boolean {
+    if (this.folded[begin - 1] !== '#' || word.length < 6 || this.vocabulary.idOf(word) !== 0) return false;
+    const ends = /^[a-z]+$/.test(word) ? this.vocabulary.segment(word) : undefined;
+    if (ends === undefined) return false;
+    let from = 0;
+    for (const end of ends) {
+      this.add(word.slice(from, end), begin + from, begin + end);
+      from = end;
+    }
+    return true;
   }
 
   private readSign(at: number, chunkEnd: number): void {

@@ -31,6 +31,9 @@ export interface ToxicityResult extends GateResult {
 
 const second = wordSet('you your u ur yourself yall yourselves');
 const persons = wordSet('he she they him her them his their these those this that who guy man woman girl people dude everyone politicians democrats republicans liberals trump biden');
+const between = wordSet('are a an such so really just fucking damn bunch of little fat ugly dumb stupid absolute complete total the biggest most old all guys people is what must be nothing but');
+const beforeCurse = wordSet('and so say says yeah oh just well');
+const harmless = wordSet('this it that yes yeah me my up off no what around with if i the is knows');
 const first = wordSet('i me my myself am');
 
 /** One sentence with what was found in it, by kind. */
@@ -70,6 +73,14 @@ class ToxicSentence {
     return this.near(hit, within, second);
   }
 
+  /** "you are such a ...", "you ...", "... you". */
+  isSaidOfYou(hit: Hit): boolean {
+    const { text } = this.read.words;
+    let at = hit.from - 1;
+    while (at >= this.sentence.from && hit.from - at <= 5 && between.has(text[at]!)) at -= 1;
+    return second.has(text[at] ?? '') && text[at] !== 'yourself';
+  }
+
   speaksOf(hit: Hit, within: number): boolean {
     return this.near(hit, within, persons);
   }
@@ -78,6 +89,15 @@ class ToxicSentence {
   isOfSelf(hit: Hit): boolean {
     const { from } = this.sentence;
     return hasWord(this.read.words, Math.max(from, hit.from - 5), hit.from, first) && !this.speaksTo(hit, 5);
+  }
+
+  /** "Fuck ..." with somebody or something behind it, at the head of a clause. */
+  cursesSomebody(): Hit | undefined {
+    const { text, gaps } = this.read.words;
+    return this.of('profanity').find(({ from, to }) => {
+      const isHead = from === this.sentence.from || gaps[from] !== 0 || beforeCurse.has(text[from - 1]!);
+      return isHead && text[from] === 'fuck' && to < this.sentence.to && gaps[to] === 0 && !harmless.has(text[to]!);
+    });
   }
 
   get isCounter(): boolean {
@@ -166,11 +186,13 @@ const harassment: Rule = (sentence) => {
   }
   for (const hit of sentence.of('mild-insult')) {
     if (sentence.isDenied(hit) || sentence.isOfSelf(hit) || sentence.isCounter || sentence.isQuoted(hit)) continue;
-    if (sentence.speaksTo(hit, 3)) found.push(finding('harassment', 0.6, 2, 'mild-insult.you', [hit]));
+    if (sentence.isSaidOfYou(hit)) found.push(finding('harassment', 0.6, 2, 'mild-insult.you', [hit]));
     else if (sentence.has('profanity') || sentence.of('mild-insult').length > 1)
       found.push(finding('harassment', sentence.speaksOf(hit, 4) ? 0.55 : 0.4, 2, 'mild-insult.person', [hit]));
     else if (sentence.speaksOf(hit, 3)) found.push(finding('harassment', 0.45, 1, 'mild-insult.person', [hit]));
   }
+  const cursed = sentence.cursesSomebody();
+  if (cursed !== undefined && !sentence.isCounter) found.push(finding('harassment', 0.6, 2, 'curse', [cursed]));
   for (const hit of sentence.of('profanity')) found.push(finding('harassment', 0.3, 1, 'profanity', [hit]));
   return found;
 };
