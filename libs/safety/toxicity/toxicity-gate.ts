@@ -181,8 +181,8 @@ const hate: Rule = (sentence) => {
 const harassment: Rule = (sentence) => {
   const found: Finding[] = [];
   for (const hit of sentence.of('insult')) {
-    if (sentence.isDenied(hit) || sentence.isOfSelf(hit) || sentence.isCounter || sentence.isQuoted(hit)) continue;
-    found.push(finding('harassment', sentence.speaksTo(hit, 6) ? 0.85 : 0.7, 3, 'insult', [hit]));
+    if (sentence.isDenied(hit) || sentence.isOfSelf(hit) || sentence.isCounter) continue;
+    found.push(finding('harassment', sentence.isQuoted(hit) ? 0.55 : sentence.speaksTo(hit, 6) ? 0.85 : 0.7, 3, 'insult', [hit]));
   }
   for (const hit of sentence.of('mild-insult')) {
     if (sentence.isDenied(hit) || sentence.isOfSelf(hit) || sentence.isCounter || sentence.isQuoted(hit)) continue;
@@ -193,7 +193,7 @@ const harassment: Rule = (sentence) => {
   }
   const cursed = sentence.cursesSomebody();
   if (cursed !== undefined && !sentence.isCounter) found.push(finding('harassment', 0.6, 2, 'curse', [cursed]));
-  for (const hit of sentence.of('profanity')) found.push(finding('harassment', 0.3, 1, 'profanity', [hit]));
+  for (const hit of sentence.of('profanity')) found.push(finding('harassment', 0.4, 1, 'profanity', [hit]));
   return found;
 };
 
