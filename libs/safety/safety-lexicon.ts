@@ -9,6 +9,8 @@ import { others } from './crisis/phrases/others.js';
 import { raising } from './crisis/phrases/raising.js';
 import { veiled } from './crisis/phrases/veiled.js';
 import { Lexicon } from './lexicon/lexicon.js';
+import { surroundingWords } from './lexicon/surroundings.js';
+import { shortForms } from './text/contractions.js';
 import { toxicNames, toxicPhrases, type ToxicPhrases } from './toxicity/toxicity-phrases.js';
 
 /** All phrases of all gates in one automaton, and which group of it belongs to whom. */
@@ -20,7 +22,7 @@ export interface SafetyLexicon {
 
 /** Words in which a slip of the hand must not hide what is said. */
 const mistyped = `suicide suicidal myself himself herself yourself overdose tonight anymore forever depressed hopeless burden
-  disappear better without living worthless worth nobody everyone someone goodbye breathing existing bridge pills tired`.split(/\s+/);
+  disappear better without living worthless worth nobody everyone someone goodbye about thinking killing dying alive cutting thoughts hurting wanted world breathing existing bridge pills tired`.split(/\s+/);
 
 let made: SafetyLexicon | undefined;
 
@@ -33,7 +35,7 @@ export function safetyLexicon(): SafetyLexicon {
 function build(): SafetyLexicon {
   const crisisGroups = [...ideation, ...method, ...behaviour, ...veiled, ...others, ...languages, ...raising];
   const groups = [...crisisGroups, ...contexts, ...toxicPhrases];
-  const lexicon = new Lexicon(groups, { ...crisisNames, ...toxicNames }, { words: [], mistyped });
+  const lexicon = new Lexicon(groups, { ...crisisNames, ...toxicNames }, { words: [...shortForms, ...surroundingWords], mistyped });
   const numbered = new Map(groups.map((group, number) => [group.id, number]));
   const byNumber = <Group extends { id: string }>(some: readonly Group[]): Map<number, Group> =>
     new Map(some.map((group) => [numbered.get(group.id)!, group]));

@@ -16,6 +16,10 @@ const shift = (text: string, small: number, large: number): string =>
     return String.fromCodePoint(code >= 97 ? small + code - 97 : large + code - 65);
   });
 
+/** The words that people hide, in the languages of the suites. */
+const telling =
+  /kill|suicid|\b(?:die|died|dying|dead|death|pills|gun|cut|hurt|murder|morir|mourir|morrer|morire|sterben|umbringen|tuer|matar|matarme|vivir|vivre|viver|vivere)\b/g;
+
 export const surfaceTransforms: Readonly<Record<string, (text: string) => string>> = {
   'capital letters': (text) => text.toUpperCase(),
   'letters of mixed case': (text) => [...text].map((letter, at) => (at % 2 ? letter.toUpperCase() : letter.toLowerCase())).join(''),
@@ -33,5 +37,5 @@ export const surfaceTransforms: Readonly<Record<string, (text: string) => string
       .join('   '),
   'curly apostrophes and dashes': (text) => text.replaceAll("'", '’').replaceAll('-', '–'),
   'soft hyphens and direction marks': (text) => `\u202a${text.replace(/(?<=[a-z])(?=[a-z]{2})/g, '\u00ad')}\u202c`,
-  'a masked letter': perLongWord((word) => word.replace(/(?<=^.)[aeiou]/, '*')),
+  'a masked letter': (text) => text.replace(telling, (word) => word.replace(/(?<=^.)[a-z]/, '*')),
 };

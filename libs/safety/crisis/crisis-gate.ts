@@ -26,9 +26,9 @@ const raises: ReadonlySet<CrisisKind> = new Set(['means', 'time', 'intent']);
 /** The deterministic half of the crisis gate. @param phrases those of the lexicon, by the number of their group */
 export function judgeCrisis(read: ReadText, phrases: ReadonlyMap<number, CrisisPhrases>): GateResult {
   const relevant = read.hits.filter(({ entry }) => phrases.has(entry.group));
-  const context = new CrisisContext(read);
+  const context = new CrisisContext(read, phrases);
   const findings = relevant
-    .map((hit) => judge(read, hit, phrases.get(hit.entry.group)!, context, relevant, phrases))
+    .map((hit) => judge(read, hit, phrases.get(hit.entry.group)!, context))
     .filter((finding) => finding !== undefined);
   if (findings.length === 0) return nothingFound('crisis');
   const score = Math.max(...findings.map((finding) => finding.score), scoreOfWeak(findings));
@@ -76,8 +76,6 @@ function judge(
   hit: Hit,
   phrases: CrisisPhrases,
   context: CrisisContext,
-  all: readonly Hit[],
-  groups: ReadonlyMap<number, CrisisPhrases>,
 ): Finding | undefined {
   const { words } = read;
   const { kind } = phrases;
@@ -86,10 +84,10 @@ function judge(
   const speaker = whoIsMeant(read, hit, kind);
   const subject = subjectOf(read, hit, speaker, context);
   if (subject === undefined) return undefined;
-  if (isMeantOtherwise(read, hit, kind, speaker, context)) return undefined;
+  if (isMeantOtherwise(hit, kind, speaker, context)) return undefined;
   const tense = tenseOf(read, hit, kind);
-  if (isOver(hit, kind, tense, speaker, context, all, groups)) return undefined;
-  const severity = raised(phrases, hit, all, groups);
+  if (isOver(hit, kind, tense, speaker, context)) return undefined;
+  const severity = raised(phrases, context.kindsIn(hit.sentence));
   const weight = isBackground(read, kind, tense, speaker, context) ? 0.5 : subject === 'self' ? 1 : 0.9;
   return { hit, phrases, score: phrases.score * weight, severity, subject, tense };
 }
@@ -125,7 +123,7 @@ function subjectOf({ words }: ReadText, hit: Hit, speaker: Speaker, context: Cri
   return speaker;
 }
 
-function isMeantOtherwise(read: ReadText, hit: Hit, kind: CrisisKind, speaker: Speaker, context: CrisisContext): boolean {
+function isMeantOtherwise(hit: Hit, kind: CrisisKind, speaker: Speaker, context: CrisisContext): boolean {
   const { sentence } = hit;
   if (context.in('context.fiction', sentence) && (speaker !== 'self' || kind === 'harm-to-others' || kind === 'abuse')) return true;
   if (context.in('context.game', sentence) && kind !== 'abuse') return true;
@@ -138,7 +136,7 @@ function isMeantOtherwise(read: ReadText, hit: Hit, kind: CrisisKind, speaker: S
   if ((kind === 'coded' || kind === 'indirect') && (context.in('context.technical', sentence) || context.in('context.trivial', sentence))) return true;
   if (speaker === 'other' && (context.near('context.news', sentence) || context.near('context.fiction', sentence))) return true;
   if ((kind === 'passive' || kind === 'active' || kind === 'burden') && context.in('context.trivial', sentence)) {
-    return context.in('context.humour', sentence) || read.hits.filter((each) => each.entry.id.startsWith('crisis.')).length < 4;
+    return context.in('context.humour', sentence) || context.phraseCount < 4;
   }
   return false;
 }
@@ -159,14 +157,12 @@ function isOver(
   tense: Tense,
   speaker: Speaker,
   context: CrisisContext,
-  all: readonly Hit[],
-  groups: ReadonlyMap<number, CrisisPhrases>,
 ): boolean {
   const isLongAgo = context.in('context.long-ago', hit.sentence);
   const isResolved = context.anywhere('context.resolved');
   if (!isLongAgo && !(isResolved && (tense === 'past' || context.in('context.resolved', hit.sentence)))) return false;
   if (context.anywhere('context.current') && (speaker === 'self' || kind === 'abuse')) return false;
-  const isDeath = all.some((other) => other.sentence === hit.sentence && groups.get(other.entry.group)!.kind === 'completed');
+  const isDeath = context.kindsIn(hit.sentence).has('completed');
   return isDeath || tense === 'past' || context.in('context.resolved', hit.sentence) || kind === 'abuse';
 }
 
@@ -176,10 +172,8 @@ function isBackground({ words }: ReadText, kind: CrisisKind, tense: Tense, speak
   return tense === 'past' && (kind === 'abuse' || kind === 'danger' || (kind === 'attempt' && speaker === 'other'));
 }
 
-function raised(phrases: CrisisPhrases, hit: Hit, all: readonly Hit[], groups: ReadonlyMap<number, CrisisPhrases>): Severity {
-  const { kind, severity } = phrases;
+function raised({ kind, severity }: CrisisPhrases, beside: ReadonlySet<CrisisKind>): Severity {
   if (kind !== 'active' && kind !== 'passive' && kind !== 'coded' && kind !== 'harm-to-others') return severity;
-  const beside = new Set(all.filter((other) => other.sentence === hit.sentence).map((other) => groups.get(other.entry.group)!.kind));
   let reached: number = severity;
   if (beside.has('means')) reached = Math.max(reached, 3);
   if (beside.has('intent') && kind !== 'passive') reached = Math.max(reached, 4);

@@ -78,8 +78,8 @@ export class Lexicon {
       for (const [person, names] of persons) take(personal, { ...named, ...names }, person);
     });
     const wordsOf = memoised(plainWords);
-    const words = new Set(phrases.flatMap(({ item }) => [...writtenWords(item)]).flatMap(wordsOf));
-    this.vocabulary = new Vocabulary([...words, ...fillers, ...[...extra.words].flatMap(wordsOf)], extra.mistyped);
+    const words = byFrequency(phrases.flatMap(({ item }) => [...writtenWords(item)]).flatMap(wordsOf));
+    this.vocabulary = new Vocabulary([...words, ...fillers, ...extra.words], extra.mistyped);
     const skipped = new Set([...fillers].map((word) => this.vocabulary.idOf(word)));
     const idsOf = memoised((word) => wordsOf(word).map((each) => this.vocabulary.idOf(each)));
     this.automaton = new PhraseAutomaton(skipped);
@@ -122,6 +122,13 @@ function plainWords(word: string): readonly string[] {
 function* writtenWords(item: PhraseItem): Iterable<string> {
   if (typeof item === 'string') yield item;
   else for (const choice of item.choices) for (const each of choice) yield* writtenWords(each);
+}
+
+/** Each word once, those that the phrases use most first: of several words that a masked one may be, it is the likeliest. */
+function byFrequency(words: readonly string[]): string[] {
+  const counts = new Map<string, number>();
+  for (const word of words) counts.set(word, (counts.get(word) ?? 0) + 1);
+  return [...counts].sort(([, one], [, other]) => other - one).map(([word]) => word);
 }
 
 function memoised<Value>(make: (word: string) => Value): (word: string) => Value {

@@ -16,6 +16,7 @@ const linking = wordSet('or nor and ni oder ou o e und');
 const furthestBack = 12;
 
 const firstPerson = wordSet('i me my myself mine yo mi je moi ich mir mich mein meine eu mim meu minha io');
+const ownPerson = wordSet('i me myself');
 const secondPerson = wordSet('you your yours yourself yourselves');
 const pronouns = wordSet('he she they him her them his hers their theirs himself herself themselves');
 const relations = wordSet(`friend bestie brother sister mom mother dad father son daughter wife husband partner boyfriend girlfriend
@@ -26,6 +27,9 @@ const relations = wordSet(`friend bestie brother sister mom mother dad father so
 const generic = wordSet(`people patients clients teens teenagers veterans individuals men women those anyone everyone adolescents
   children students users youth population doctors who americans farmers soldiers victims adults survivors whoever group
   participants characters character protagonist hero`);
+
+/** What is looked at around phrases: it must be made out where it hides, too. */
+export const surroundingWords: readonly string[] = [negators, undoing, turning, subjects, linking].flatMap((words) => [...words]);
 
 export type Speaker = 'self' | 'you' | 'other' | 'generic' | 'nobody';
 
@@ -51,15 +55,16 @@ export function isDenied(words: Words, hit: Pick<Hit, 'from' | 'sentence'>): boo
 const isAsked = (words: Words, at: number, begin: number): boolean =>
   at - 2 >= begin && words.text[at - 2] === 'why' && words.text[at] === 'not';
 
-/** @returns of whom the sentence speaks where the words begin: the nearest person before them, or else the first after */
+/** @returns of whom the words speak: of the writer where they say so, or else of the nearest person before them */
 export function speakerOf(words: Words, hit: Pick<Hit, 'from' | 'to' | 'sentence'>): Speaker {
   const { from: begin } = words.sentences[hit.sentence]!;
-  for (let at = hit.to - 1; at >= begin; at -= 1) {
+  if (hasWord(words, hit.from, hit.to, ownPerson)) return 'self';
+  for (let at = hit.from - 1; at >= begin; at -= 1) {
     const who = personOf(words.text[at]!);
-    if (who === undefined) continue;
-    return who;
+    if (who !== undefined) return who;
   }
-  return 'nobody';
+  if (hasWord(words, hit.from, hit.to, firstPerson)) return 'self';
+  return hasWord(words, hit.from, hit.to, secondPerson) ? 'you' : 'nobody';
 }
 
 function personOf(word: string): Speaker | undefined {

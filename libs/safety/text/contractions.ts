@@ -99,6 +99,12 @@ const table: Readonly<Record<string, string>> = {
   theirself: 'themselves',
   theirselves: 'themselves',
   hisself: 'himself',
+  kil: 'kill',
+  kll: 'kill',
+  wnt: 'want',
+  wnat: 'want',
+  liv: 'live',
+  dieing: 'dying',
   pls: 'please',
   plz: 'please',
   ppl: 'people',
@@ -125,6 +131,15 @@ const table: Readonly<Record<string, string>> = {
 };
 
 const split = new Map(Object.entries(table).map(([short, long]) => [short, long.split(' ')]));
+
+/** Short forms as they are written where the apostrophe is left out. */
+export const shortForms: readonly string[] = [...split.keys()].map((short) => short.replaceAll("'", ''));
+
+for (const [short, long] of [...split]) {
+  const bare = short.replaceAll("'", '');
+  // "ill", "well", "hell", "shell", "id", "wed" and "were" are words of their own.
+  if (bare !== short && !/^(?:ill|well|hell|shell|id|hed|shed|wed|were|lets)$/.test(bare) && !split.has(bare)) split.set(bare, long);
+}
 
 /** @returns the words that a short form stands for; undefined when it stands for itself */
 export const written = (word: string): readonly string[] | undefined => split.get(word);

@@ -31,7 +31,7 @@ const readings: Readonly<Record<string, string>> = {
 /** Signs behind which any one letter may hide. */
 const masks = '*#_%.-~•·×?^=';
 /** Looking up one word takes this many steps at most, whatever stands in it. */
-const mostSteps = 400;
+const mostSteps = 600;
 const longestWord = 24;
 const longestRun = 240;
 
@@ -41,6 +41,7 @@ export class Vocabulary {
   private readonly words = new Map<string, number>();
   private readonly typos = new Map<string, string>();
   private steps = 0;
+  private found: string | undefined;
 
   /** @param mistyped words of which common slips (a letter left out, doubled, or two of them swapped) are known, too */
   constructor(words: Iterable<string>, mistyped: Iterable<string>) {
@@ -76,39 +77,42 @@ export class Vocabulary {
     }
     if (letters < 2 || masked > letters) return undefined;
     this.steps = 0;
-    return this.walk(this.root, hidden, 0);
+    this.found = undefined;
+    this.walk(this.root, hidden, 0);
+    return this.found;
   }
 
-  private walk(node: Node, hidden: string, at: number): string | undefined {
+  /** Of several words the one that was learned first: what the gates look for most stands first. */
+  private walk(node: Node, hidden: string, at: number): void {
     this.steps += 1;
-    if (this.steps > mostSteps) return undefined;
-    if (at === hidden.length) return node.word;
+    if (this.steps > mostSteps) return;
+    if (at === hidden.length) {
+      if (node.word === undefined) return;
+      if (this.found === undefined || this.idOf(node.word) < this.idOf(this.found)) this.found = node.word;
+      return;
+    }
     const unit = hidden[at]!;
     let run = at + 1;
     while (run < hidden.length && hidden[run] === unit) run += 1;
     const length = run - at;
     if (masks.includes(unit)) {
-      for (const child of node.next.values()) {
-        const found = this.walk(child, hidden, at + 1);
-        if (found !== undefined) return found;
-      }
-      return undefined;
+      for (const child of node.next.values()) this.walk(child, hidden, at + 1);
+      return;
     }
     for (const reading of readings[unit] ?? unit) {
       const code = reading.charCodeAt(0);
       const one = node.next.get(code);
       if (one === undefined) continue;
       if (length < 3) {
-        const found = this.walk(one, hidden, at + 1);
-        if (found !== undefined) return found;
+        this.walk(one, hidden, at + 1);
         continue;
       }
       // Stretched: one or two of the letter are meant.
       const two = one.next.get(code);
-      const found = (two && this.walk(two, hidden, run)) ?? this.walk(one, hidden, run);
-      if (found !== undefined) return found;
+      const before = this.found;
+      if (two !== undefined) this.walk(two, hidden, run);
+      if (this.found === before) this.walk(one, hidden, run);
     }
-    return undefined;
   }
 
   /**

@@ -28,6 +28,8 @@ export interface Words {
   readonly sentences: readonly Sentence[];
 }
 
+/** A sentence without an end is cut here, so that looking around in it stays bounded. */
+const mostSentenceWords = 300;
 /** Longer runs without white space are read, but nothing hidden is looked for in them. */
 const longestHiding = 64;
 const openers = '"“„«‟';
@@ -126,6 +128,16 @@ class WordReader {
     while (at < folded.length && places.length < 240) {
       let next = at;
       while (next < folded.length && next - at < 4 && !isWordUnit(folded.charCodeAt(next))) next += 1;
+      // `d o n ' t`
+      if (folded.charCodeAt(next) === 39 && isSpace(folded.charCodeAt(next + 1))) {
+        next += 1;
+        while (next < folded.length && next - at < 4 && !isWordUnit(folded.charCodeAt(next))) next += 1;
+        if (isLatin(folded.charCodeAt(next)) && !isWordUnit(folded.charCodeAt(next + 1))) {
+          places.push(next);
+          at = next + 1;
+          continue;
+        }
+      }
       if (next === at || next >= folded.length || !isLatin(folded.charCodeAt(next))) break;
       if (next + 1 < folded.length && isWordUnit(folded.charCodeAt(next + 1))) break;
       if (next - at > 1 && isSpace(folded.charCodeAt(at))) wide.add(places.length);
@@ -295,7 +307,7 @@ class WordReader {
     let end = ends[to - 1]!;
     // Behind a right-to-left override the map runs backwards.
     if (end <= start) for (let at = from; at < to; at += 1) [start, end] = [Math.min(start, starts[at]!), Math.max(end, ends[at]!)];
-    if (this.pending === gap.sentence) this.endSentence();
+    if (this.pending === gap.sentence || this.text.length - this.sentenceFrom >= mostSentenceWords) this.endSentence();
     const long = written(word);
     if (long === undefined) return this.push(word, start, end);
     for (const each of long) this.push(each, start, end);

@@ -59,6 +59,7 @@ const burden: CrisisPhrases = {
     '(@people|world) (would|will|d|might|are|is|could) be (so|much|far|a lot)? (better|happier|relieved|fine|better off|happier off|glad|freer|okay) (off)? (without me|if i (was|were|am) (gone|dead|not here|not around|out of|never born)|if i (died|disappeared|did not exist|vanished|left forever|ended)|when i am (gone|dead))( in it| around)?',
     '(be|am|are|is|would be) (better|happier) off without me',
     'better (off)? without me( around| in it)?',
+    '(saying|says|said|thinks|believes|keeps saying) (that)? (we|everyone|they|you|i|the kids) (would be|are|will be) better off without (him|her|them)',
     '(nobody|no one|noone|not a soul|who|not anyone|no body|none of them|hardly anyone) (would|will|d|is going to) (even)? (care|miss me|miss|notice|cry|be sad|come|mourn|give a (damn|shit|fuck)) (if|when|at|that|once)? (i|my|me)? (died|die|was gone|were gone|am gone|disappeared|disappear|killed myself|was dead|vanished|funeral|is gone|were dead|am dead|never woke up)',
     '(i am|am|i feel|feel|feeling|being|been|become|i was|me being) (just)? (a|such a|nothing but a|only a|this) (burden|dead weight|waste of (space|air|oxygen|life|skin)|drain|weight) (to|on|for|and)? @people',
     '(i am|am|feel) (just)? (a|such a|nothing but a|only a) (waste of (space|air|oxygen|life|skin)|burden to everyone|burden on everyone|mistake that|burden and)',

@@ -16,7 +16,7 @@ export const contexts = [
     id: 'context.game',
     phrases: [
       '(in|on|at|of|playing|play|played|finish|beat|beating) (a|an|the|this|that|my)? (new)? (game|video game|level|boss fight|boss|minecraft|fortnite|call of duty|cod|zelda|elden ring|dark souls|valorant|league|roblox|gta|skyrim|overwatch|apex|raid|dungeon|match|lobby|ranked|speedrun|chess|monopoly|round|sims|mario|pokemon|halo|counter strike|dota|warzone|arena|tournament|poker|uno|among us|hitman)',
-      '(respawn|respawned|respawning|respawns|npc|npcs|boss|gamer|xp|loot|checkpoint|checkpoints|gg|headshot|headshots|noob|noobs|mob|mobs|zombie|zombies|speedrun|speedrunning|final boss|controller|playthrough|player two|enemy team|killstreak|hit points|health bar|save point|goblin|goblins|orc|orcs|creeper|dragon|video games|video game|imposter|impostor)',
+      '(respawn|respawned|respawning|respawns|npc|npcs|gamer|xp|loot|checkpoint|checkpoints|gg|headshot|headshots|noob|noobs|mob|mobs|zombie|zombies|speedrun|speedrunning|final boss|controller|playthrough|player two|enemy team|killstreak|hit points|health bar|save point|goblin|goblins|orc|orcs|creeper|dragon|video games|video game|imposter|impostor)',
     ],
   },
   {

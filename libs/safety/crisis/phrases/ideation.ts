@@ -54,6 +54,7 @@ const passive: CrisisPhrases = {
     'begging (god|for god) (to (take|kill) me|for death)',
     '(pray|praying|prayed|ask|asking) (for|to god for)? (death|to die|god to take me|god takes me)',
     'welcome death',
+    '(pray|praying|prayed|wish|wishing) (that)? god (would|will)? (just)? (take|takes|kill|kills) me',
     'death (would be|sounds|seems|feels) (like)? (a)? (relief|peaceful|better|easier|nice|good|comforting|an escape|only escape|welcome)',
     '(being dead|dying) (would be|sounds|seems|feels) (like)? (a)? (relief|peaceful|better|easier|nice|good|comforting|an escape|my only|the only|an option)',
     '(think|thinking|thinks|thought|thoughts|daydream|fantasize|fantasizing|dream|wonder|dreaming|wondering) (a lot|all the time|more and more|every day|often|every night)? (of|about)? (not being (here|alive|around)|dying|being dead|death (a lot|all the time|every|often|more)|never waking up|not waking up|not existing|what it would be like (if i (was|were)|to be|to not be) (dead|gone|not here|here|around)|disappearing forever|what happens if i die|my own (death|funeral)|how everyone would react if i died|being gone)',

@@ -79,6 +79,7 @@ const portuguese = [
   ]),
   language('pt.active', 'active', 2, [
     '(quero|vou|penso em|pensando em|pensado em|pensei em|queria|vontade de|tentei|planejo|planejando|decidi|pretendo) (me)? (me matar|suicidar|me suicidar|matar|tirar minha vida|tirar a minha vida|tirar minha propria vida|acabar com a minha vida|acabar com minha vida|acabar com tudo|enforcar|me enforcar|cortar os pulsos|pular da ponte|pular (de|da) (um|uma)? (ponte|predio|janela)|suicidar me|me cortar)',
+    '(penso|pensando|pensei|pensado) (em|no|sobre) (suicidio|morrer|acabar com tudo)',
     '(pensamentos|ideias|ideacao) (suicidas|suicida|de suicidio|de morte|de me matar)',
     '(me corto|me cortar|me cortando|me machuco|me mutilo|me automutilo)',
     '(meu|minha) (amigo|amiga|irmao|irma|filho|filha|namorado|namorada|mae|pai) (quer|disse que quer|fala em|vai|pensa em) (se)? (matar|suicidar|morrer|se matar|se suicidar)',
@@ -96,6 +97,7 @@ const italian = [
   ]),
   language('it.active', 'active', 2, [
     '(voglio|vorrei|penso di|sto pensando di|pensando di|ho pensato di|penso a|ho provato a|ho tentato di|ho deciso di|sto per|intendo|mi voglio|mi vorrei) (uccidermi|suicidarmi|ammazzarmi|togliermi la vita|farla finita|impiccarmi|uccidere|ammazzare|suicidare|tagliarmi le vene|tagliarmi|mettere fine alla mia vita|porre fine alla mia vita|buttarmi (da|sotto|giu) (un|il|dal)? (ponte|treno|balcone)|farmi del male)',
+    '(penso|pensando|pensato|pensare) (al|di|sul) (suicidio|farla finita|morire)',
     '(mi) (uccido|ammazzo|taglio|faccio del male|suicido|autolesiono)',
     '(pensieri|idee) (suicidi|suicide|suicidari|di suicidio|di morte)',
     '(mio|mia|il mio|la mia) (amico|amica|fratello|sorella|figlio|figlia|ragazzo|ragazza|madre|padre) (vuole|dice che vuole|ha detto che vuole|pensa di) (uccidersi|suicidarsi|ammazzarsi|morire|togliersi la vita)',
