@@ -1,1 +1,2 @@
+export { TextGates, type TextJudgement } from './gates.js';
 export type { GateName, GateResult, Severity, Span, Subject, Tense } from './contracts.js';
