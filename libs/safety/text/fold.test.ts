@@ -53,6 +53,15 @@ it('leaves nothing to do for a second time', () => {
   );
 });
 
+it('folds every code point of the first two planes to what folds to itself', () => {
+  const changing: number[] = [];
+  for (let codePoint = 0; codePoint <= 0x1ffff; codePoint += 1) {
+    const once = foldText(String.fromCodePoint(codePoint)).text;
+    if (foldText(once).text !== once) changing.push(codePoint);
+  }
+  expect(changing).toEqual([]);
+});
+
 it.each([
   ['KILL', 'kill'],
   ['ｋｉｌｌ', 'kill'],

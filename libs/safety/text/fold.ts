@@ -59,7 +59,7 @@ function foldAnew(codePoint: number): Fold {
   const small = plain.toLowerCase().replace(marks, '');
   // What a letter is made of may itself be read as something else.
   const latin = [...[...small].map(withoutStroke).join('').normalize('NFC')]
-    .map((part) => (part === given || part < '\u0080' ? part : foldOf(part.codePointAt(0)!).units))
+    .map((part) => (part === given ? part : foldOf(part.codePointAt(0)!).units))
     .join('');
   if ([...latin].every((each) => each < '\u0080')) return { units: latin, foreign: 0, isForeign: false };
   const foreign = own || lookalike(plain.codePointAt(0)!) || lookalike(latin.codePointAt(0)!);
