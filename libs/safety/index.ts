@@ -1,0 +1,5 @@
+export { safetyLexicon } from './safety-lexicon.js';
+export { foldText } from './text/fold.js';
+export { readWords } from './text/words.js';
+export { TextGates, type TextJudgement } from './gates.js';
+export type { GateName, GateResult, Severity, Span, Subject, Tense } from './contracts.js';
