@@ -1,0 +1,60 @@
+import { type GateResult, nothingFound, type Severity } from '../contracts.js';
+import { findAddresses } from './addresses/find-addresses.js';
+import { findLocations } from './addresses/find-locations.js';
+import { findNames } from './names/name-recogniser.js';
+import { wordTokens } from './names/word-tokens.js';
+import { personalKinds, type PersonalSpan, type PersonalType, placeholderPattern } from './personal-kinds.js';
+import { inGivenText, plainView } from './plain-view.js';
+import { findQuasiIdentifiers } from './quasi-identifiers.js';
+import { findStructured } from './structured/find-structured.js';
+
+const byStart = (one: PersonalSpan, other: PersonalSpan): number => one.start - other.start || other.end - one.end;
+
+/**
+ * Everything in a text that tells who somebody is, in order of place; spans may overlap. Linear in the length of the text.
+ *
+ * @returns spans in UTF-16 offsets of the text as given, of all kinds, also those that redaction leaves standing
+ */
+export function findPersonal(text: string): PersonalSpan[] {
+  const view = plainView(text);
+  const held = view.text.includes('[') ? [...view.text.matchAll(placeholderPattern)].map(placeOf) : [];
+  const taken = [...findStructured(view.text), ...findAddresses(view.text)]
+    .filter((span) => !isWithin(span, held))
+    .sort(byStart);
+  const tokens = wordTokens(view.text, [...taken, ...held].sort(byStart));
+  const found = [
+    ...taken,
+    ...findNames(view.text, tokens),
+    ...findLocations(tokens),
+    ...findQuasiIdentifiers(view.text),
+  ];
+  return found.map((span) => inGivenText(span, view)).sort(byStart);
+}
+
+const placeOf = (match: RegExpExecArray): { start: number; end: number } => ({
+  start: match.index,
+  end: match.index + match[0].length,
+});
+
+const isWithin = (span: PersonalSpan, places: readonly { start: number; end: number }[]): boolean =>
+  places.length > 0 && places.some(({ start, end }) => start <= span.start && span.end <= end);
+
+/** @param spans as `findPersonal` gave them for this text, where it was asked already */
+export function checkPrivacy(text: string, spans: readonly PersonalSpan[] = findPersonal(text)): GateResult {
+  const gravest = spans.reduce<PersonalType | undefined>(
+    (worst, { type }) =>
+      worst === undefined || personalKinds[type].severity > personalKinds[worst].severity ? type : worst,
+    undefined,
+  );
+  if (gravest === undefined) return nothingFound('privacy');
+  const severity: Severity = personalKinds[gravest].severity;
+  return {
+    ...nothingFound('privacy'),
+    flagged: spans.some(({ type }) => personalKinds[type].isRedacted),
+    score: severity / 6,
+    severity,
+    category: gravest,
+    rules: [...new Set(spans.map(({ type }) => `privacy.${type}`))].sort(),
+    spans,
+  };
+}
