@@ -8,7 +8,9 @@ import { inGivenText, plainView } from './plain-view.js';
 import { findQuasiIdentifiers } from './quasi-identifiers.js';
 import { findStructured } from './structured/find-structured.js';
 
-const byStart = (one: PersonalSpan, other: PersonalSpan): number => one.start - other.start || other.end - one.end;
+type Place = Omit<PersonalSpan, 'type'>;
+
+const byStart = (one: Place, other: Place): number => one.start - other.start || other.end - one.end;
 
 /**
  * Everything in a text that tells who somebody is, in order of place; spans may overlap. Linear in the length of the text.
@@ -31,13 +33,13 @@ export function findPersonal(text: string): PersonalSpan[] {
   return found.map((span) => inGivenText(span, view)).sort(byStart);
 }
 
-const placeOf = (match: RegExpExecArray): { start: number; end: number } => ({
+const placeOf = (match: RegExpExecArray): Place => ({
   start: match.index,
   end: match.index + match[0].length,
 });
 
-const isWithin = (span: PersonalSpan, places: readonly { start: number; end: number }[]): boolean =>
-  places.length > 0 && places.some(({ start, end }) => start <= span.start && span.end <= end);
+const isWithin = (span: PersonalSpan, places: readonly Place[]): boolean =>
+  places.some(({ start, end }) => start <= span.start && span.end <= end);
 
 /** @param spans as `findPersonal` gave them for this text, where it was asked already */
 export function checkPrivacy(text: string, spans: readonly PersonalSpan[] = findPersonal(text)): GateResult {

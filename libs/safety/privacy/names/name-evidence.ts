@@ -131,8 +131,8 @@ export function surroundingsSayName(text: string, start: number, end: number): b
 }
 
 /** "Name: Anna", "Patient - ...", "Directed By:   ..." */
-export function hasLabelBefore(text: string, tokens: readonly WordToken[], index: number): boolean {
+export function hasLabelBefore(tokens: readonly WordToken[], index: number): boolean {
   const previous = tokens[index - 1];
   if (previous === undefined || !(previous.known & (has.label | has.relation))) return false;
-  return /^ ?\*{0,2} ?[:=] {0,6}["“]?$/.test(tokens[index]!.gap) && text.length > 0;
+  return /^ ?\*{0,2} ?[:=] {0,6}["“]?$/.test(tokens[index]!.gap);
 }

@@ -28,46 +28,45 @@ const otherNumberWords =
 const labelAfter =
   /^[ \t]{0,2}[-–(]?[ \t]{0,2}(?:office|fax|mobile|cell|home|work|tel|phone|direct|landline|handy|\(m\)|\(h\)|\(w\))\b/;
 
+const dateForm =
+  /^(?:19|20)\d{2}[-. /](?:0?[1-9]|1[0-2])[-. /]\d{1,2}$|^\d{1,2}[-. /]\d{1,2}[-. /](?:19|20)\d{2}$|^(?:19|20)\d{2} ?[-–/] ?(?:19|20)\d{2}$/;
+/** Forms that are nothing else: (212) 555-0123, 212-555-0123, 212 555 0123, 28-64-66-98. */
+const telephoneForm =
+  /^\(\d{2,5}\)[ .-]?\d{2,4}[ .-]?\d{2,4}|^(?:1[ .-])?[2-9]\d{2}(?<separator>[.-])\d{3}\k<separator>\d{4}(?!\d)|^[2-9]\d{2} \d{3}[ -]\d{4}$|^\d{2}(?<pair>[-.])\d{2}\k<pair>\d{2}\k<pair>\d{2}$/;
+/** 0117 496 0123, 0490 75 40 81, 0378 3549890: with the digit of the trunk, nine to twelve in all. */
+const trunkForm = /^0\d{1,4}[ .-]\d{2,4}(?:[ .-]?\d{2,4}){1,3}$|^0\d{2,4}[ -]\d{5,7}$/;
+const freePhone = /^(?:1?8(?:00|33|44|55|66|77|88)|0?800|0808)/;
+
 function isPhone(value: string, around: Surroundings): boolean {
   const digits = digitsOf(value);
-  if (digits.length < 7 || digits.length > 15 || isHelpLine(digits)) return false;
-  if (
-    /^(?:1?8(?:00|33|44|55|66|77|88)|0?800|0808)/.test(digits) &&
-    /hot ?line|help ?line|life ?line|crisis/.test(around.before + around.after)
-  )
+  if (digits.length < 7 || digits.length > 15 || isHelpLine(digits) || dateForm.test(value)) return false;
+  if (freePhone.test(digits) && /hot ?line|help ?line|life ?line|crisis/.test(around.before + around.after))
     return false;
-  if (/^(?:19|20)\d{2}[-. /](?:0?[1-9]|1[0-2])[-. /]\d{1,2}$|^\d{1,2}[-. /]\d{1,2}[-. /](?:19|20)\d{2}$/.test(value))
-    return false;
-  if (/^(?:19|20)\d{2} ?[-–/] ?(?:19|20)\d{2}$/.test(value)) return false;
-  const isAnnounced =
-    labelAfter.test(around.after) || (phoneWords.test(around.before) && !otherNumberWords.test(around.before));
-  if (isAnnounced) return true;
-  if (otherNumberWords.test(around.before) || /isbn/.test(around.before)) return false;
+  const isOther = otherNumberWords.test(around.before);
+  if (labelAfter.test(around.after) || (phoneWords.test(around.before) && !isOther)) return true;
+  if (isOther) return false;
   if (/^(?:\+|00)/.test(value)) return digits.length > 8;
-  // Forms that are nothing else: (212) 555-0123, 212-555-0123, 0117 496 0123, 28-64-66-98.
-  if (/^\(\d{2,5}\)[ .-]?\d{2,4}[ .-]?\d{2,4}/.test(value)) return true;
-  if (/^(?:1[ .-])?[2-9]\d{2}([.-])\d{3}\1\d{4}(?!\d)/.test(value)) return true;
-  if (/^[2-9]\d{2} \d{3}[ -]\d{4}$/.test(value)) return true;
-  if (/^0\d{1,4}[ .-]\d{2,4}(?:[ .-]?\d{2,4}){1,3}$|^0\d{2,4}[ -]\d{5,7}$/.test(value))
-    return digits.length >= 9 && digits.length <= 12;
-  if (/^\d{2}([-.])\d{2}\1\d{2}\1\d{2}$/.test(value)) return true;
-  // A line of its own, as in a signature.
-  const isLine = /(?:^|\n)[ \t>?*|]{0,6}$/.test(around.before) && /^[ \t]{0,4}(?:\n|$)/.test(around.after);
-  return isLine && around.before !== '' && /[ .-]/.test(value) && digits.length <= 11;
+  if (telephoneForm.test(value)) return true;
+  if (trunkForm.test(value)) return digits.length >= 9 && digits.length <= 12;
+  return digits.length <= 11 && /[ .-]/.test(value) && isLineOfItsOwn(around);
 }
 
+/** As in a signature. */
+const isLineOfItsOwn = ({ before, after }: Surroundings): boolean =>
+  /\n[ \t>?*|]{0,6}$/.test(before) && /^[ \t]{0,4}(?:\n|$)/.test(after);
+
 export const contactRules: readonly StructuredRule[] = [
+  {
+    type: 'url',
+    needs: /\.com\/|\.me\/|\.tv\//i,
+    pattern:
+      /\b(?:https?:\/\/)?(?:www\.|m\.)?(?:facebook|fb|instagram|twitter|x|linkedin|tiktok|snapchat|reddit|t|discord|github|venmo|paypal|twitch|youtube)\.(?:com|me|gg|tv)\/[\w.@%/-]{2,200}(?<![.,])/gi,
+  },
   {
     type: 'url',
     needs: /:\/\/|www\./i,
     pattern: /\b(?:https?:\/\/|ftp:\/\/|www\.)[^\s<>"'`[\]{}|\\^]{3,2048}(?<![.,;:!?)])/gi,
     isMeant: isPersonalUrl,
-  },
-  {
-    type: 'url',
-    needs: /\.com\/|\.me\/|\.tv\//i,
-    pattern:
-      /\b(?:facebook|fb|instagram|twitter|x|linkedin|tiktok|snapchat|reddit|t|discord|github|venmo|paypal|twitch|youtube)\.(?:com|me|gg|tv)\/[\w.@%/-]{2,200}(?<![.,])/gi,
   },
   {
     type: 'email',

@@ -64,7 +64,6 @@ function labelledRule({ type, words, value: form }: Label): StructuredRule {
 }
 
 export const labelledRules: readonly StructuredRule[] = [
-  ...labels.map(labelledRule),
   {
     type: 'licence_plate',
     needs: /plate|tag|registration|reg\b|kennzeichen/i,
@@ -74,6 +73,7 @@ export const labelledRules: readonly StructuredRule[] = [
     ),
     isMeant: (found) => /\d/.test(found) && found.length >= 4 && /[A-Za-z]|\d{4}/.test(found),
   },
+  ...labels.map(labelledRule),
   {
     type: 'vin',
     needs: digit,

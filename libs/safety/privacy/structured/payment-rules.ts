@@ -72,7 +72,8 @@ const cryptoRules: readonly StructuredRule[] = [
 ];
 
 export const paymentRules: readonly StructuredRule[] = [
-  { type: 'credit_card', needs: digit, pattern: /(?<![\d.])\d(?:[ -]?\d){11,18}(?![\d])/g, isMeant: isCard },
+  ...cryptoRules,
+  { type: 'credit_card', needs: digit, pattern: /(?<![\p{L}\d.])\d(?:[ -]?\d){11,18}(?!\d)/gu, isMeant: isCard },
   {
     type: 'bank_routing',
     needs: digit,
@@ -92,5 +93,4 @@ export const paymentRules: readonly StructuredRule[] = [
     needs: /sort/i,
     pattern: /\bsort(?:ing)?[ -]?code(?: is)?[ :=#]{0,3}(\d{2}[ -]?\d{2}[ -]?\d{2})(?!\d)/gi,
   },
-  ...cryptoRules,
 ];

@@ -27,7 +27,7 @@ export const secretRules: readonly StructuredRule[] = [
     type: 'secret',
     needs: /pass|pwd|\bpin\b|passcode/i,
     pattern:
-      /\b(?:pass ?word|passwd|pwd|passcode|passphrase|pin(?: code| number)?)(?: is|'s| was| ?[:=]) ?["“'`]?((?=\S{0,40}[\d!@#$%^&*_])[^\s"”'`,;]{4,64}(?<![.,;:!?]))/gi,
+      /\b(?:pass ?word|passwd|pwd|passcode|passphrase|pin(?: code| number)?)(?: is|'s| was| ?[:=]) ?["“'`]?((?=\S{0,40}[\d!@#$%^&*_])[^\s"”'`,;]{4,64}(?<![.,;:]))/gi,
   },
   { type: 'secret', needs: /:\/\//, pattern: /\b[a-z][a-z\d+.-]{1,20}:\/\/[^\s:/@]{1,64}:([^\s:/@]{1,128})(?=@)/gi },
 ];
