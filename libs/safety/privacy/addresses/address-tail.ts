@@ -20,7 +20,7 @@ const region = new RegExp(
   'uy',
 );
 const place = new RegExp(
-  String.raw`${separator}(${cap}(?:[ -](?:${particle}[ -]){0,2}(?:${cap}|\([\p{L} ]{2,20}\))){0,4})(?=[ \t]{0,3}(?:[,;!?)"]|\.(?:\s|$)|\n|$)|\.$|[ \t\n]{1,4}(?:[A-Z]{2}|nan|\d{3,6})(?![\p{L}\p{N}]))`,
+  String.raw`${separator}(${cap}(?:[ -](?:${particle}[ -]){0,2}(?:${cap}|\([\p{L} ]{2,20}\))){0,4})(?=[ \t]{0,3}(?:[,;!?)"]|\.(?:\s|$)|\n|$)|\.$|[ \t\n]{1,4}(?:[A-Z]{2}|nan|\d{3,6}|[A-Z]{1,2}\d[A-Z\d]?)(?![\p{L}\p{N}]))`,
   'uy',
 );
 /** The same for those who write all in lower case: only with a sign between. */
@@ -31,8 +31,10 @@ const lowerPlace = new RegExp(
 
 const notPlace = has.greeting | has.label | has.determiner | has.relation | has.title | has.personVerb | has.calendar;
 const longestTail = 8;
+const noTown = /^(?:and|or|but|so|i|we|the|please|thanks|for|it|that|my|in|on|at|with)(?![\p{L}])/iu;
 
 function isPlace(words: string): boolean {
+  if (noTown.test(words)) return false;
   const first = knownOf(folded(/^[\p{L}\p{M}'’-]+/u.exec(words)?.[0] ?? ''));
   return !(first & notPlace) || (first & has.surname) !== 0;
 }

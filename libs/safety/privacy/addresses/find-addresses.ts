@@ -38,7 +38,7 @@ const forms: readonly AddressForm[] = [
     type: 'address',
     needs: /box|postfach|apartado|casilla|postbus|boîte postale/i,
     pattern: new RegExp(
-      String.raw`${edge}(?:p\.? ?o\.? ?box|post(?:al)? ?box|postboks|postfach|apartado(?: de correos| postal)?|casilla|postbus|boîte postale)(?: (?:no\.? ?|number ?))?[ #:]{1,2}\d{1,7}${stop}(?: ${streetName})?`,
+      String.raw`${edge}(?:\d{1,6} )?(?:p\.? ?o\.? ?box|post(?:al)? ?box|postboks|postfach|apartado(?: de correos| postal)?|casilla|postbus|boîte postale)(?: (?:no\.? ?|number ?))?[ #:]{1,2}\d{1,7}${stop}(?: ${streetName})?`,
       'giu',
     ),
     hasTail: true,
@@ -92,7 +92,7 @@ const forms: readonly AddressForm[] = [
       'gu',
     ),
     hasTail: true,
-    isMeant: (found) => !isCalendar(found),
+    isMeant: (found) => !isCalendar(found) && hasRareWord(found),
   },
   {
     type: 'address',
@@ -104,6 +104,36 @@ const forms: readonly AddressForm[] = [
     hasTail: true,
     isMeant: (found, before) =>
       /\d/.test(found) && !isCalendar(found) && isAnnounced(found, before) && !/^\d{1,6}$/.test(found),
+  },
+  {
+    // The same all in lower case, where it must hold a word that no list has.
+    type: 'address',
+    needs: digit,
+    pattern: new RegExp(
+      String.raw`${edge}(?:apt\.? \d{1,5},? )?\d{1,6} (?:\p{L}[\p{L}\p{M}'’-]{1,24} ){1,4}\d{1,5}[a-z]?${stop}(?!\d|[:%])`,
+      'gu',
+    ),
+    hasTail: true,
+    isMeant: (found) => !counted.test(found) && !isCalendar(found) && hasUnlistedWord(found),
+  },
+  {
+    type: 'address',
+    needs: digit,
+    pattern: new RegExp(
+      String.raw`${edge}(?:\d{1,6} )?(?:rue|calle|avenida|rua|rúa|via|piazza|plaza|paseo|avenue|boulevard|chemin) (?:\p{L}[\p{L}\p{M}'’.-]{1,24} ){1,5}\d{1,5}${stop}(?!\d|[:%])`,
+      'gu',
+    ),
+    hasTail: true,
+    isMeant: (found) => !counted.test(found) && !isCalendar(found),
+  },
+  {
+    type: 'address',
+    needs: digit,
+    pattern: new RegExp(
+      String.raw`${edge}(?:\d{1,6} )?${streetName} (?:gate|gata|vei|veg|vej|terrasse|gade|väg|gatan|allé|allee|trg|nám\.?|ulica|ulice|cesta|út|utca|tér) \d{1,5}[A-Za-z]?${stop}`,
+      'gu',
+    ),
+    hasTail: true,
   },
   {
     type: 'address',
@@ -171,6 +201,16 @@ function isJoinedStreet(found: string): boolean {
   const word = /(\p{L}[\p{L}\p{M}-]*)\.? \d/u.exec(found)?.[1] ?? '';
   return !(knownOf(folded(word)) & (has.word | has.given | has.calendar)) && !isCalendar(found);
 }
+
+const wordsOf = (found: string): string[] => found.match(/\p{L}[\p{L}\p{M}'’-]+/gu) ?? [];
+/** A name, or a word that English does not have: "1 Breathe 2" is a list, "45 Aasa 43" is none. */
+const hasRareWord = (found: string): boolean =>
+  wordsOf(found).some((word) => {
+    const known = knownOf(folded(word));
+    return !(known & has.word) || (known & has.surname) !== 0;
+  });
+const hasUnlistedWord = (found: string): boolean =>
+  wordsOf(found).some((word) => word.length > 3 && knownOf(folded(word)) === 0);
 
 function capitalised(words: string): string {
   return words

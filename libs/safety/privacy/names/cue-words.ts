@@ -59,6 +59,11 @@ export const personVerbs = [
   'appears appeared seems seemed reminded reminds insists insisted believes believed expressed describes described passed',
 ];
 
+/** Only people do these, so that even "Hope" and "Will" before them are names. */
+export const speechVerbs = [
+  'said says told tells asked asks texted texts yelled yells screamed shouted shouts whispered replied replies answered called calls messaged emailed phoned',
+];
+
 export const stateVerbs = [
   'is was has had isn wasn does did doesn didn will would can could should might won wouldn hasn and',
 ];
@@ -83,13 +88,14 @@ export const neverNames = [
   'anon anonymous admin user bot assistant therapist client patient counselor counsellor trainee coach caller speaker interviewer',
   'doordash grubhub airbnb ebay paypal venmo walmart costco starbucks mcdonalds wifi bluetooth usb pdf email online chatgpt openai',
   'dbh lpc lpcc lcpc lmsw lmac lcsw lmft lmhc licsw ncc mft psyd phd msw lmhca cadc cbt lpcs edd mba bsc std stds faq ceo cfo usa uk eu nyc',
-  'pero un una unos ella ello esta este esto eso nada durante dios tu le les el al hoy para bien son sean muy mas como cuando porque',
+  'pero un una unos ella ello esta este esto eso nada durante dios tu le les el al hoy para bien muy otra otro otros otras primer poder hacer cada mucho yo asi niña nina consejero consejera psiquiatra terapia mas como cuando porque',
   'por que con sin los las del ser estar donde quien todo todos tambien entonces ahora aqui si no lo mi su sus ya nos eres soy es era',
   'estados unidos texas missouri ohio utah iowa idaho oregon nevada kansas oklahoma nebraska louisiana arkansas tennessee kentucky',
   'michigan minnesota wisconsin illinois indiana pennsylvania massachusetts connecticut delaware maryland maine vermont hawaii alaska',
   'france spain germany italy canada mexico brazil greece turkey egypt nigeria pakistan denmark sweden norway finland poland hungary',
   'iceland portugal slovenia croatia estonia latvia lithuania cyprus austria switzerland belgium netherlands uruguay tunisia morocco',
   'date fax website web phone tel mobile office subject re note notes answer question address street avenue link source summary plan goal',
+  'santa barbie hollywood gucci omega christians transgender bipolar earplugs goodbyes unbalance oftentimes incase aplenzin',
   'viagra cialis buspirone metformin insulin benadryl nyquil adipex chantix app apps podcast',
   'north south east west northern southern eastern western america europe asia africa australia',
 ];
@@ -120,15 +126,13 @@ export const virtues = [
 
 /** Given names of some people, but in English text nearly always something else. */
 export const weakGivenNames = [
-  'see an my so do in lot main person mind care let day say says sleep case best ever ill sad mad',
+  'see an my so do in lot main person mind care let day say says sleep case best ever ill sad mad yoga reiki zen karma pilates tai',
 ];
 
 /** Too short for the list of frequent names, and yet no words. */
 export const shortGivenNames = ['amy eva zoe mia ian joe tim ben kim liz meg ava lea leo jen jon ted abe deb'];
 
-export const determiners = [
-  'the a an this that these those my your his her our their its some any each every another no',
-];
+export const determiners = ['the a an this these those my your his her our their its some any each every another no'];
 
 export const greetings = [
   'hi hello hey dear hiya greetings morning afternoon evening thanks thank bye goodbye welcome sorry hola bonjour hallo',

@@ -29,6 +29,7 @@ export const has = {
   label: 262_144,
   personPreposition: 524_288,
   weakGiven: 1_048_576,
+  speechVerb: 2_097_152,
 } as const;
 
 const knownWords = new Map<string, number>();
@@ -49,6 +50,7 @@ note(cue.organisations, has.organisation);
 note(cue.placePrepositions, has.placePreposition);
 note(cue.particles, has.particle);
 note(cue.personVerbs, has.personVerb);
+note(cue.speechVerbs, has.speechVerb | has.personVerb);
 note(cue.stateVerbs, has.stateVerb);
 note(cue.neverNames, has.neverName);
 note(cue.alsoPlaces, has.alsoPlace);

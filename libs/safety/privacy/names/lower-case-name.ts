@@ -1,5 +1,6 @@
 import { has } from './lexicon.js';
 import { hasLabelBefore, hasRelationBefore, introductionBefore } from './name-evidence.js';
+import { isAmongEnglish } from './neighbours.js';
 import type { WordToken } from './word-tokens.js';
 
 /** What a word may be beside a name: in lower case it is then not taken for one. */
@@ -28,7 +29,7 @@ export function lowerCaseName(text: string, tokens: readonly WordToken[], index:
   const mayBegin = isGivenName(token) || (token.shape === 'lower' && isUnlisted(token));
   if (!mayBegin || lengthOf(token) < 4 || next === undefined) return index;
   const isPair = next.shape === 'lower' && next.gap === ' ' && isOnly(next, has.surname) && lengthOf(next) > 3;
-  return isPair ? index + 2 : index;
+  return isPair && isAmongEnglish(tokens, index) ? index + 2 : index;
 }
 
 function isAnnounced(text: string, tokens: readonly WordToken[], index: number): boolean {

@@ -15,6 +15,9 @@ function follows(tokens: readonly WordToken[], index: number, bits: number): boo
 /** "Anna told", "Shovda began" */
 export const actsAfter = (tokens: readonly WordToken[], index: number): boolean =>
   follows(tokens, index, has.personVerb);
+/** "Hope said" */
+export const speaksAfter = (tokens: readonly WordToken[], index: number): boolean =>
+  follows(tokens, index, has.speechVerb);
 /** "Anna is", "Anna and" */
 export const statesAfter = (tokens: readonly WordToken[], index: number): boolean =>
   follows(tokens, index, has.stateVerb);
@@ -28,6 +31,21 @@ export const isAfterArticle = (tokens: readonly WordToken[], index: number): boo
   precedes(tokens, index, has.determiner);
 export const isAfterPlacePreposition = (tokens: readonly WordToken[], index: number): boolean =>
   tokens[index - 1]?.shape === 'lower' && precedes(tokens, index, has.placePreposition);
+
+const nearbyWords = 5;
+
+/** Whether the words around are English: in another language most words are in no list, and so look like names. */
+export function isAmongEnglish(tokens: readonly WordToken[], index: number): boolean {
+  let lower = 0;
+  let english = 0;
+  for (let at = Math.max(0, index - nearbyWords); at < Math.min(tokens.length, index + nearbyWords + 1); at += 1) {
+    const { shape, known, end, start } = tokens[at]!;
+    if (at === index || shape !== 'lower' || end - start < 2) continue;
+    lower += 1;
+    if (known & has.word && !(known & has.neverName)) english += 1;
+  }
+  return lower < 3 || english >= lower * 0.6;
+}
 
 /** "Warrane, can I ...": somebody is spoken to. */
 export function isAddressed(tokens: readonly WordToken[], index: number): boolean {

@@ -4,8 +4,10 @@ import {
   actsAfter,
   isAddressed,
   isAfterArticle,
+  isAmongEnglish,
   isAfterPlacePreposition,
   isVocative,
+  speaksAfter,
   statesAfter,
 } from './neighbours.js';
 import type { WordToken } from './word-tokens.js';
@@ -40,7 +42,8 @@ const isHeading = ({ tokens, index, from, end }: Place): boolean => end - from >
 /** A word that no list of words holds: at the start of a sentence it may be a slip of the pen. */
 function isRareName(word: WordToken, place: Place, isUnknown: boolean): boolean {
   const { tokens, index } = place;
-  if (isAfterPlacePreposition(tokens, index) || (isUnknown && isHeading(place))) return false;
+  if (isAfterPlacePreposition(tokens, index) || (isUnknown && (isHeading(place) || index + 1 < place.end)))
+    return false;
   return (
     !word.isFirst ||
     actsAfter(tokens, index) ||
@@ -65,8 +68,14 @@ function isNameAndWord(word: WordToken, place: Place): boolean {
   if (word.known & has.alsoPlace && (isAfterPlacePreposition(tokens, index) || word.known & has.neverName))
     return false;
   if (word.known & has.calendar) return acts;
-  if (word.isFirst) return acts || (statesAfter(tokens, index) && !(word.known & has.virtue));
-  return (from + 1 === end || tokens[from] === word || acts) && !isHeading(place) && isLoneCapital(word, tokens, index);
+  const isVirtue = (word.known & has.virtue) !== 0;
+  if (word.isFirst)
+    return (
+      speaksAfter(tokens, index) ||
+      (!isVirtue && (acts || (statesAfter(tokens, index) && tokens[index + 1]!.low !== 'and')))
+    );
+  if (acts && !isHeading(place)) return true;
+  return (from + 1 === end || tokens[from] === word) && !isHeading(place) && isLoneCapital(word, tokens, index);
 }
 
 /** "Usamov and Bowers" */

@@ -73,7 +73,7 @@ function knownOfCompound(low: string, word: string): number {
   if (known.some((bits) => bits & has.word && !(bits & names))) return has.word;
   // Contractions ("i'll") and words with a prefix ("re-read") are no names; "O'Brien" is.
   if (known.every((bits) => bits === 0 || bits & (names | has.particle))) {
-    const any = known.reduce((bits, more) => bits | more, 0) & (names | has.word | has.proper);
+    const any = known.reduce((bits, more) => bits | more, 0) & (names | has.word | has.proper | has.calendar);
     return /^(?:i|you|he|she|it|we|they|who|that|what|there|y)['’]/.test(low) ? has.word : any;
   }
   return has.word;
@@ -81,7 +81,8 @@ function knownOfCompound(low: string, word: string): number {
 
 function shapeOf(word: string): Shape {
   const first = word[0]!;
-  if (first.toLowerCase() === first) return 'lower';
+  if (first.toLowerCase() === first)
+    return /^(?:al|el|ad|ar|as|at|an|bin|ibn|ben|d|l)[-'’]\p{Lu}/u.test(word) ? 'title' : 'lower';
   if (word.length > 1 && (word.toUpperCase() === word || /^\p{Lu}{2,}s$/u.test(word))) return 'upper';
   return 'title';
 }

@@ -22,7 +22,7 @@ function isPersonalUrl(url: string): boolean {
 }
 
 const phoneWords =
-  /(?:\b(?:tel|phone|telephone|call(?:ed|ing)?|cell|mobile|mob|fax|text(?:ed)?|sms|whatsapp|signal|dial(?:led|ed)?|ring|reach(?:ed)?|contact|pager|landline|voicemail|answer(?:ing)?|messages? to|digits|number|line|hotline|extension|handy|telefon|rufnummer|movil|telefono|numero|ph|t|m|f)\b|☎|📞|📱)[^\n]{0,44}\n?[^\n]{0,20}$/;
+  /(?:\b(?:tel|phone|telephone|call(?:ed|ing)?|cell|mobile|mob|fax|text(?:ed)?|sms|whatsapp|signal|dial(?:led|ed)?|ring|reach(?:ed)?|contact|pager|landline|voicemail|answer(?:ing)?|messages? to|digits|number|line|hotline|extension|handy|telefon|rufnummer|movil|telefono|numero|ph)\b|\b[tmf][.:]|☎|📞|📱)[^\n]{0,44}\n?[^\n]{0,20}$/;
 const otherNumberWords =
   /\b(?:card|iban|ssn|social security|account|acct|case|order|isbn|invoice|member|policy|mrn|record|version|score|code|zip|postcode|claim|tracking|serial)\b[^\n]{0,24}$/;
 const labelAfter =
