@@ -1,0 +1,95 @@
+import type { CrisisPhrases } from '../crisis-phrases.js';
+
+/** Thoughts with a way: level 3. What is named is the danger; nothing here tells how. */
+const means: CrisisPhrases = {
+  id: 'crisis.method',
+  kind: 'active',
+  severity: 3,
+  score: 0.95,
+  phrases: [
+    '(hang|hanging|shoot|shooting|drown|drowning|stab|stabbing|gas|gassing|poison|poisoning|suffocate|strangle|electrocute|starve) @self( to death)?',
+    '(jump|jumping|throw myself|throwing myself|leap|step|stepping) (off|from|out) (of)? (a|the|that|this|my|some)? @height',
+    '(jump|jumping|step|stepping|throw myself|throwing myself|walk|walking|lie down|run|running) (in front of|into|under|in) (a|the|an|my|oncoming|moving|some)? (oncoming|moving|speeding)? @vehicle',
+    '(drive|driving|crash|crashing|steer|steering|swerve|swerving|ram) (my|the|a)? (car|truck)? (into|off|over|in front of) (a|the|an|oncoming)? (tree|wall|bridge|cliff|truck|traffic|oncoming traffic|pole|lake|river|road|ditch)',
+    '(crash|crashing|crashed) (my|the) car on purpose',
+    '(put|putting|stick|press|hold|holding) (a|the|this|my)? (bullet|gun|pistol) (in|to|through|into|against) @my (own)? (head|brain|mouth|skull|temple)',
+    '(blow|blowing|blew) @my brains out',
+    '(slit|slitting|slash|slashing|cut|cutting|open|opening) @my (own)? (wrists|wrist|throat|veins|arteries|neck)',
+    '(bleed|bleeding) (out|to death) (in|on|alone|slowly)?',
+    '(take|taking|swallow|swallowing|down|downing|eat|overdose on|overdosing on) (all|every|a whole bottle|the whole bottle|an entire bottle|the entire bottle|a bunch|a handful|a bottle|too many|enough) (of)? (my|the|these|those|her|his)? @pills',
+    '(take|swallow|down) (all|every one) of (them|these) (and (die|never wake|sleep))',
+    '(take|taking|swallow) (the|a) (whole|entire|full) bottle',
+    '(want|wants|going|plan|planning|thinking about|thought about|think about|tempted|ready|considering|thinking of) (to)? (overdose|overdosing|od|ding|o d)',
+    '(use|using|grab|get) (a|the|my|his|my dads|dads) gun (on myself|to end|and end|to kill)',
+    '(rope|noose|belt) around @my neck',
+    '(tie|tying|tied|make|made|making) (a|the) noose',
+    'there is a gun in (the|my) (house|drawer|room|closet|hand) and i',
+    'lethal dose',
+    'how many @pills (would it take|does it take|to die|to overdose|until|do i need to die)',
+    '(painless|easiest|quickest|best|quick|easy|least painful) (way|ways|method|methods) (to (die|kill myself|end it|end my life|commit suicide)|of (dying|suicide|killing myself))',
+    '(how|way|ways) to (kill|off|unalive) (myself|your self|yourself)( painlessly)?',
+    '(how|way|ways) to (die|end it) (painlessly|fast|quickly|peacefully|without pain|in my sleep)',
+    '(walk|walking|swim|swimming) (out)? into the (ocean|sea|lake|river|water) (and (not|never)|until)',
+  ],
+};
+
+/** Settled on it: levels 4 and 5. */
+const plan: CrisisPhrases = {
+  id: 'crisis.plan',
+  kind: 'plan',
+  severity: 5,
+  score: 0.95,
+  phrases: [
+    '(have|has|got|made|making|had|working on) (a|my|the)? suicide plan',
+    '(have|has|got|made|making) (a|my)? (whole|detailed|clear|concrete|specific)? plan (to (kill|end|die|hurt|do it|overdose|hang|jump|shoot|take my|commit|not be here)|for (how|when|killing|ending|suicide|dying|my death|my suicide))',
+    '(know|decided|figured out|worked out|planned|planning|picked|chosen|chose) (exactly)? (how|when|where|which way) (i|he|she|they) (will|would|am going to|want to|plan to|is going to|are going to|wants to) (do it|die|end it|kill|end my life|kill myself|jump)',
+    '(know|decided|figured out|planned|planning) (exactly)? (how|when|where) (to|i would|id) (do it|die|end it|kill myself)',
+    '(have|got) (it|everything|the whole thing) (all)? planned( out)?',
+    '(picked|set|chosen|chose|decided on|circled|have|choose) (a|the|my)? (date|day|spot|place|bridge|time|tree) (to (die|do it|end|jump|go|kill)|for (it|my (death|suicide))|when i will (die|end))',
+    '(decided|decision|made up my mind|made my decision|made my mind up|going through with) (to (die|end it|kill myself|end my life|do it tonight)|that i will die|i am going to die|it tonight)',
+    '(tonight|today|tomorrow|this weekend|this week|next week|friday|sunday|saturday|monday) (is|will be) (the|my) (last|final) (night|day|one|goodbye)|(tonight|tomorrow|today) is the night (i|it)',
+    '(going to|will) (do it|end it) (tonight|tomorrow|this weekend|after (work|school|dinner)|when (everyone|they|my parents) (is|are) (asleep|gone|out|away))',
+    'i (will|am going to) be (dead|gone) (by|before|tomorrow|tonight|in the morning|soon|next|this time)',
+    '(will|am going to|going to) die (tonight|tomorrow|by my own|on my birthday|this weekend|before|by (friday|sunday|the weekend))',
+    '(last|final) (night|day|week|birthday|christmas|time|message|post|text|words|goodbye|sunrise|sunset) (on earth|alive|of my life|i will ever|before i (die|go|end|do it)|to you all|to everyone|i ever)',
+    '(will|am) not (be)? (alive|here|around) (by|tomorrow|in the morning|next (week|month|year)|after (tonight|today|this|tomorrow)|much longer|for much longer|anymore by|when you (wake|read|get|come))',
+    'i (will not|do not plan to|do not intend to|do not expect to|am not going to) (make it|live|survive|be alive) (to|past|until|through|beyond|see|much longer|another)( tonight| tomorrow| the night| morning| next| christmas| my)?',
+    '(by the time|when) you (read|see|get|find) this i (will|am|have) (be|already|gone)?( dead| gone)?',
+    '(nothing|nobody|no one) can (stop|change my mind|talk me out of it)( me)?',
+  ],
+};
+
+/** Steps towards it: level 6 counts preparation as behaviour. */
+const preparation: CrisisPhrases = {
+  id: 'crisis.preparation',
+  kind: 'preparation',
+  severity: 6,
+  score: 0.9,
+  phrases: [
+    '(wrote|writing|written|write|drafted|left|finished|leaving|drafting|typed|typing) (out)? (my|a|the|some|his|her|their|out|all my)? (goodbye|suicide|farewell|final|last) (letter|letters|note|notes|messages|message|emails|texts)( to)?',
+    '(wrote|writing|written) (letters|notes|a letter|a note|goodbyes) (to (everyone|everybody|my (family|kids|parents|mom|wife))) (for (after|when) i|to (read|open) (after|when) i|explaining why|saying goodbye)',
+    '(said|saying|say) (my)? (goodbyes|final goodbyes|goodbye to (everyone|everybody|my (family|kids|friends|mom|dog|cat)) (for good|forever|for the last time|tonight|one last time|before i))',
+    '(giving|gave|given|give) away (all|most)? (of)? (my|his|her|their) (things|stuff|possessions|belongings|clothes|pets|favorite things|prized possessions|valuables|everything)( i own| so)?',
+    '(saved|saving|stockpiled|stockpiling|hoarded|hoarding|collecting|collected|stashed|stashing|been saving|kept) (up)? (all)? (of)? (my|the|enough|his|her|their|a stash of|some|extra)? (leftover|old|extra|sleeping)? @pills',
+    '(bought|buying|ordered|got|found|have|borrowed|stole) (a|the|some|my (dads|fathers|grandpas|husbands)|his)? (rope|gun|pistol|noose|razor|razors|helium tank|blades|knife|pills) (to (kill|end|hang|shoot|die|do it|use on myself|hurt myself|cut)|for (tonight|it|when i|my suicide|myself)|and (i|am going to|wrote|plan))',
+    '(loaded|loading|cleaned|holding|got|have|staring at|looking at) (the|my|a|his|this) (loaded)? (gun|pistol|noose|bottle of pills|pile of pills|handful of pills|bottle of sleeping pills|pills in (my hand|front of me)|razor blade)( in (my hand|my lap|front of me|the drawer|my mouth)| next to me| right now| and | to my head)',
+    '(gun|rope|noose|pills|knife|blade|razor|bottle) (is|are|lying|sitting|right|all)? (right)? (here|next to me|beside me|in my (hand|lap|hands)|in front of me|ready|loaded|lined up|laid out|to my (head|wrist|throat))',
+    '(have|got) (the|my|a|all the) (pills|gun|rope|noose|blade|means|tablets) (ready|here|with me|next to me|in my (hand|bag|drawer|room)|right here|lined up|set aside|saved|laid out)',
+    '(standing|sitting|stood|am|i am|sat|going up|walked|went|drove|looking down) (up)? (on|at|to|over|off|from)? (the)? (edge|ledge|railing|top) of (the|a|this|my) @height',
+    '(standing|sitting|am|walking) (on|at|up) (the|a|this) (bridge|ledge|rooftop|roof|overpass|tracks|train tracks|railway tracks|edge) (and|right now|ready|about|looking|now|thinking)',
+    '(on|over) the (wrong|other) side of the (railing|rail|bridge|barrier)',
+    '(put|putting|getting|got|get) (my|all my) affairs in order( before i| so)?',
+    '(updated|made|wrote|finished|making|writing) (out)? my will (so|before i|because i (will|am)|and (said|wrote|am ready))',
+    '(deleted|deleting) all my (accounts|social media|messages) (so|before i (go|die|leave)|and (said goodbye|am ready))',
+    '(arranged|found|finding|finding someone|found someone|made sure someone will) (a (new)? home for|to (look after|take care of|feed|take)) my (dog|cat|pets|kids|children) (after|when|once) i (am|die)( gone)?',
+    '(made|making) sure (nobody|no one) (finds|will find) (me|my body)',
+    'who (will|would|is going to) find (me|my body)',
+    '(practiced|practicing|rehearsed|rehearsing|tested|testing) (tying|the knot|with the (belt|rope|noose)|how (it|the))',
+    '(cancelled|canceled|quit) everything because i will not be here',
+    '(want|plan) to (leave|write) a (suicide|goodbye) (note|letter)',
+    'suicide note (is|ready|written)',
+    'my suicide (note|letter|plan)',
+  ],
+};
+
+export const method: readonly CrisisPhrases[] = [means, plan, preparation];
