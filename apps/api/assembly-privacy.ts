@@ -6,7 +6,6 @@ import {
   PayloadArchive,
   PayloadRecorder,
   PayloadWindows,
-  StructuredRedactor,
   SubjectPseudonyms,
 } from '#libs/audit';
 import {
@@ -23,6 +22,7 @@ import {
 import { RequestArchive } from '#libs/inference';
 import { days } from '#libs/kernel';
 import type { Logger, SluiceConfig } from '#libs/platform';
+import { PersonalRedactor } from '#libs/safety';
 import type { Database } from '#libs/store';
 import { CertificateKey } from './privacy/certificate-key.js';
 
@@ -63,7 +63,7 @@ export function assemblePrivacy(surroundings: PrivacySurroundings, stack: AsyncD
   const stores = erasureStores({ database, dataKeys, requestRetentionDays, payloadRetentionDays });
   const payloadWindows = new PayloadWindows(database);
   const openWindows = new OpenWindows(payloadWindows, log);
-  const redactor = new StructuredRedactor();
+  const redactor = new PersonalRedactor();
   const payloads = stack.use(new PayloadRecorder({ database, dataKeys, windows: openWindows, redactor, log }));
   const erasures = new Erasures(database, new ErasureWorkflows(link), log);
   const ledger = new ErasureLedger(database, stores, signingKey);

@@ -27,7 +27,7 @@ export function findPersonal(text: string): PersonalSpan[] {
   const found = [
     ...taken,
     ...findNames(view.text, tokens),
-    ...findLocations(tokens),
+    ...findLocations(view.text, tokens),
     ...findQuasiIdentifiers(view.text),
   ];
   return found.map((span) => inGivenText(span, view)).sort(byStart);

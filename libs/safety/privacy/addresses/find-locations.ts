@@ -13,7 +13,7 @@ const dwelling =
   /^(?:live|lives|lived|living|reside|resides|resided|born|raised|moved|moving|move|relocated|grew|based|staying|hometown|originally|am|i'm|im)$/;
 
 /** Towns: with their state ("Modesto, CA"), where somebody dwells, and unknown words after "in". Countries and states say too little. */
-export function findLocations(tokens: readonly WordToken[]): PersonalSpan[] {
+export function findLocations(text: string, tokens: readonly WordToken[]): PersonalSpan[] {
   const spans: PersonalSpan[] = [];
   for (let index = 0; index < tokens.length; index += 1) {
     const token = tokens[index]!;
@@ -38,13 +38,21 @@ export function findLocations(tokens: readonly WordToken[]): PersonalSpan[] {
     ) {
       spans.push({ type: 'location', start: token.start, end: state.end });
     } else if (isDwelling(tokens, index) && !(token.known & has.neverName) && !isEveryday(token)) {
-      spans.push({ type: 'location', start: token.start, end: tokens[end - 1]!.end });
+      spans.push({ type: 'location', start: token.start, end: withPostcode(text, tokens[end - 1]!.end) });
     } else if (isAfterPlace(tokens, index) && isUnknownTown(tokens.slice(index, end))) {
-      spans.push({ type: 'location', start: token.start, end: tokens[end - 1]!.end });
+      spans.push({ type: 'location', start: token.start, end: withPostcode(text, tokens[end - 1]!.end) });
     }
     index = end - 1;
   }
   return spans;
+}
+
+/** "in Bjert 6091", but not "in Paris 2024" */
+function withPostcode(text: string, end: number): number {
+  const postcode = /^,? (?:[A-Z]{2} )?(?!(?:19|20)\d{2}(?!\d))\d{4,6}(?:-\d{4})?(?![\p{L}\p{N}])/u.exec(
+    text.slice(end, end + 20),
+  );
+  return end + (postcode?.[0].length ?? 0);
 }
 
 /** "in Flateyri", and not "in Dialectic Behavior Therapy" or "in Gottman's books". */

@@ -1,8 +1,8 @@
 import type { PersonalSpan } from '../personal-kinds.js';
-import { has } from './lexicon.js';
+import { folded, has, knownOf } from './lexicon.js';
 import type { WordToken } from './word-tokens.js';
 
-/** Who was called by a full name is meant by a part of it alone too: "Brad Key ... starring Key". */
+/** Who was called by a full name, or with a title, is meant by a part of it alone too: "Brad Key ... starring Key". */
 export function withLaterMentions(
   text: string,
   tokens: readonly WordToken[],
@@ -27,7 +27,9 @@ function partsOfFullNames(text: string, spans: readonly PersonalSpan[]): Set<str
   const parts = new Set<string>();
   for (const { start, end } of spans) {
     const words = text.slice(start, end).split(/[\s.]+/);
-    if (words.length > 1) for (const word of words) if (word.length > 2 && /^\p{Lu}/u.test(word)) parts.add(word);
+    // Of a single word only what is no other word: "Dr. Patel ... Patel nodded".
+    if (words.length === 1 && knownOf(folded(words[0]!)) & (has.word | has.proper | has.virtue)) continue;
+    for (const word of words) if (word.length > 2 && /^\p{Lu}/u.test(word)) parts.add(word);
   }
   return parts;
 }

@@ -24,6 +24,8 @@ const isGivenName = (token: WordToken): boolean => isOnly(token, has.given) && l
 /** @returns the index after a name in lower case that begins here, or `index` where none does */
 export function lowerCaseName(text: string, tokens: readonly WordToken[], index: number): number {
   const token = tokens[index]!;
+  // Most words of a text are words and nothing else.
+  if (token.known !== 0 && !(token.known & (has.given | has.surname))) return index;
   if (isOnly(token, has.frequent) || isAnnounced(text, tokens, index)) return surnamesEnd(tokens, index + 1);
   const next = tokens[index + 1];
   const mayBegin = isGivenName(token) || (token.shape === 'lower' && isUnlisted(token));
@@ -34,6 +36,7 @@ export function lowerCaseName(text: string, tokens: readonly WordToken[], index:
 
 function isAnnounced(text: string, tokens: readonly WordToken[], index: number): boolean {
   const token = tokens[index]!;
+  if (isAfterShortTitle(tokens, index)) return (token.known & (has.given | has.surname)) !== 0 || isUnlisted(token);
   const introduced = introductionBefore(tokens, index);
   if (introduced === 'sure') return isNameAfterIntroduction(token, tokens[index - 1]!);
   if (introduced === 'likely') return isGivenName(token) && !/[,.;]/.test(token.gap);
@@ -42,6 +45,12 @@ function isAnnounced(text: string, tokens: readonly WordToken[], index: number):
   const isLineStart = /^\s{0,2}$|\n\s{0,3}$/.test(token.gap);
   return isLineStart && isGivenName(token) && /^: ?["“]/.test(text.slice(token.end, token.end + 3));
 }
+
+/** "dr patel", "mrs. bell" */
+const isAfterShortTitle = (tokens: readonly WordToken[], index: number): boolean =>
+  /^(?:dr|mr|mrs|ms|prof)$/.test(tokens[index - 1]?.low ?? '') &&
+  /^\.? $/.test(tokens[index]!.gap) &&
+  !(tokens[index]!.known & (has.neverName | has.determiner | has.weakGiven));
 
 /** "my name is grace": nothing but a name is meant, if the word is one at all. */
 function isNameAfterIntroduction(token: WordToken, before: WordToken): boolean {

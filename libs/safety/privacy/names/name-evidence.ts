@@ -86,7 +86,7 @@ export function introductionBefore(tokens: readonly WordToken[], index: number):
       .map(({ low }) => low)
       .join(' ');
   const [one, two, three] = [before(1), before(2), before(3)];
-  const isNear = /^[\s,"“'‘:.]{0,4}$/.test(tokens[index]!.gap);
+  const isNear = /^[\s,"“'‘:]{0,4}$/.test(tokens[index]!.gap);
   if (!isNear) return undefined;
   if (introductions.has(three) || introductions.has(two) || introductions.has(one)) return 'sure';
   const previous = tokens[index - 1];

@@ -162,11 +162,11 @@ function isName(text: string, candidate: Candidate): boolean {
   if (hasTitleBefore(tokens, first, words)) return true;
   if (isOrganisationNear(candidate)) return false;
   if (hasLabelBefore(tokens, first) || surroundingsSayName(text, tokens[first]!.start, tokens[last - 1]!.end)) {
-    return hasNameWord(words) && !isAcronym(words);
+    return hasNameWord(words) && isMoreThanSurname(words) && !isAcronym(words);
   }
   const introduced = introductionBefore(tokens, first);
   if (introduced !== undefined || hasRelationBefore(tokens, first)) {
-    return hasNameWord(words) && (introduced === 'sure' || !isAcronym(words));
+    return hasNameWord(words) && (introduced === 'sure' || (isMoreThanSurname(words) && !isAcronym(words)));
   }
   if (last - first > 1) return isFullName(tokens, first, last, words);
   return isSingleName(words[0]!, { tokens, index: first, from, end });
@@ -188,6 +188,10 @@ function hasTitleBefore(tokens: readonly WordToken[], first: number, words: read
 
 const hasNameWord = (words: readonly WordToken[]): boolean =>
   words.some((word) => likenessOf(word) !== 'none' && !(word.known & has.weakGiven));
+
+/** "Card: 4242" and "Im Fine" are words that are surnames too. */
+const isMoreThanSurname = (words: readonly WordToken[]): boolean =>
+  words.length > 1 || words.some((word) => (word.known & has.given) !== 0 || likenessOf(word) !== 'ambiguous');
 
 /** "Hopkins University", "Lake Anna" */
 function isOrganisationNear({ tokens, first, last, from, end }: Candidate): boolean {

@@ -84,6 +84,15 @@ const withNames = [
   'Aunt {May} raised me.',
   'Father {Dominic} heard my confession.',
   'Sister {Bernadette} runs the shelter.',
+  'I told Dr. {Patel} everything. {Patel} just nodded.',
+  'i went to see dr {patel} yesterday, and mrs. {bell} too',
+  'my names {alex} and im 15',
+  'its me, {tiffany}',
+  'ask for Mrs. {Van der Berg} at the front desk',
+  'The patient, {John Q. Public}, was discharged.',
+  '{Steven} and I broke up. {Jackie} knows.',
+  'She said "Hi, I\'m {Brooke}" and smiled.',
+  'thanks, {kim}',
 ] as const;
 
 it.each(withNames)('takes out the names, whole: %s', (marked) => {
@@ -151,6 +160,16 @@ it.each([
   'My psychiatrist upped the Lamictal, then the Abilify.',
   'Happy Thanksgiving! Merry Christmas! Happy New Year!',
   'I was in the Army, then the Navy, in Iraq.',
+  'My name is on the list. My name is not important.',
+  'Call me maybe. Call me crazy. Call me when you can.',
+  "I'm Irish. I'm Catholic. I'm Bipolar. I'm Done.",
+  'Im Sorry. Im Fine. This Is Hard.',
+  'Love you, Mom. Love, Dad',
+  "She has Down syndrome and Parkinson's disease; he has Alzheimer's.",
+  'I have 2 kids, ages 4 and 7, and live in Ohio. I was born in 1987.',
+  'Flight BA2490 leaves at 14:35 from Gate B22. Order 66, Route 66, Catch 22.',
+  "I'm going to Target with my mom. On Friday I watched Friends.",
+  'what it is. Good luck with your journey. Hope this helps!',
   'Canada and Germany were nice, Texas was hot.',
 ])('leaves alone what names nobody: %s', (text) => {
   expect(redactFinally(text).text).toBe(text);

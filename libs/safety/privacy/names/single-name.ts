@@ -42,7 +42,10 @@ const isHeading = ({ tokens, index, from, end }: Place): boolean => end - from >
 /** A word that no list of words holds: at the start of a sentence it may be a slip of the pen. */
 function isRareName(word: WordToken, place: Place, isUnknown: boolean): boolean {
   const { tokens, index } = place;
-  if (isAfterPlacePreposition(tokens, index) || (isUnknown && (isHeading(place) || index + 1 < place.end)))
+  if (
+    isAfterPlacePreposition(tokens, index) ||
+    (isUnknown && (isHeading(place) || index + 1 < place.end || !isAmongEnglish(tokens, index)))
+  )
     return false;
   return (
     !word.isFirst ||

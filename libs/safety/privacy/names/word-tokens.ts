@@ -20,6 +20,7 @@ export interface WordToken {
 
 const wordPattern = /[\p{L}\p{M}]+(?:['’-][\p{L}\p{M}]+)*/gu;
 const longestWord = 40;
+const longestGap = 12;
 
 /** @param taken spans that are not to be looked into, in order of their start */
 export function wordTokens(text: string, taken: readonly { start: number; end: number }[]): WordToken[] {
@@ -28,38 +29,42 @@ export function wordTokens(text: string, taken: readonly { start: number; end: n
   let next = 0;
   let previous: WordToken | undefined;
   for (const match of text.matchAll(wordPattern)) {
-    let word = match[0];
+    const [found] = match;
     const start = match.index;
-    const possessive = /['’](?:s|S)$/.test(word);
-    if (possessive) word = word.slice(0, -2);
+    const isPossessive = /['’][sS]$/.test(found);
+    const word = isPossessive ? found.slice(0, -2) : found;
     const end = start + word.length;
     while (next < taken.length && taken[next]!.end <= start) next += 1;
-    const gap = last === 0 && start === 0 ? '' : text.slice(last, Math.min(start, last + 12));
-    const low = word.length > longestWord ? '' : folded(word);
+    const gap = text.slice(last, Math.min(start, last + longestGap));
     const token: WordToken = {
       start,
       end,
-      low,
-      shape: shapeOf(word),
-      known: low === '' || isGlued(word) ? has.neverName : knownOfCompound(low, word),
+      ...lookOf(word),
       isFirst: previous === undefined || startsSentence(gap, previous),
       gap,
-      isPossessive: possessive,
+      isPossessive,
       isTaken: next < taken.length && taken[next]!.start < end,
     };
     tokens.push(token);
     previous = token;
-    last = end;
-    if (possessive) last += 2;
+    last = start + found.length;
   }
   return tokens;
 }
 
-/** "Anne-Marie" and "O'Brien" are known by their parts, where the whole is not. */
+function lookOf(word: string): Pick<WordToken, 'low' | 'shape' | 'known'> {
+  if (word.length > longestWord) return { low: '', shape: shapeOf(word), known: has.neverName };
+  // Most words are so, and need no closer look.
+  if (/^[a-z]+$/.test(word)) return { low: word, shape: 'lower', known: knownOf(word) };
+  const low = folded(word);
+  return { low, shape: shapeOf(word), known: isGlued(word) ? has.neverName : knownOfCompound(low, word) };
+}
+
 /** "BrainChemicals": two words that lost their space. Not so "McDonald", "DeShawn", "O'Neill" and "Anne-Marie". */
 const isGlued = (word: string): boolean =>
   /\p{Ll}\p{Lu}/u.test(word.replace(/^(?:Mc|Mac|De|La|Le|Fitz|Van|Da|Di|Du)(?=\p{Lu})/u, ''));
 
+/** "Anne-Marie" and "O'Brien" are known by their parts, where the whole is not. */
 function knownOfCompound(low: string, word: string): number {
   const whole = knownOf(low);
   if (whole !== 0 || !/['’-]/.test(low)) return whole;
@@ -91,5 +96,6 @@ function startsSentence(gap: string, before: WordToken): boolean {
   if (/[!?\n\r:;“”"|>•*()[\]…–—]/.test(gap)) return true;
   if (!gap.includes('.')) return false;
   // The full stop of a title or an initial ends no sentence.
-  return !(before.known & has.title || before.end - before.start === 1 || before.low === 'st');
+  const isAbbreviation = (before.known & has.title) !== 0 && before.shape !== 'lower' && before.end - before.start < 6;
+  return !(isAbbreviation || before.end - before.start === 1 || before.low === 'st');
 }

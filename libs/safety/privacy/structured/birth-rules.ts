@@ -15,7 +15,7 @@ const time = String.raw`(?:(?:,? (?:at )?|T)\d{1,2}:\d{2}(?::\d{2})?(?: ?[ap]\.?
 
 const fullDate = String.raw`(?<![\d/.\w-])(?:(?:0?[1-9]|[12]\d|3[01])/(?:0?[1-9]|[12]\d|3[01])/(?:${year}|\d{2})|(?:0?[1-9]|[12]\d|3[01])(?<dot>[.-])(?:0?[1-9]|[12]\d|3[01])\k<dot>${year}|${year}(?<dash>[-./])(?:0?[1-9]|1[0-2])\k<dash>(?:0?[1-9]|[12]\d|3[01])|${day}(?: of)?[ .-]{1,2}${months}\.?,?[ -]${year}|${months}\.? ${day},? ${year})${time}(?![\d/]|-\d)`;
 const partialDate = String.raw`(?<![\d/.\w-])(?:${day}(?: of)? ${months}|${months}\.? ${day})(?![\d/\w]|-\d| (?:years?|days|weeks|months|hours|times)\b)`;
-const shortDate = String.raw`(?<![\d/.\w-])(?:(?:0?[1-9]|[12]\d|3[01])(?<slash>[/.-])(?:0?[1-9]|[12]\d|3[01])\k<slash>\d{2}|${year})(?![\d/]|[-.]\d)`;
+const shortDate = String.raw`(?<![\d/.\w-])(?:(?:0?[1-9]|[12]\d|3[01])(?<slash>[/.-])(?:0?[1-9]|[12]\d|3[01])\k<slash>\d{2})(?![\d/]|[-.]\d)`;
 const needsDate = /\d/;
 
 const ageWords = String.raw`(?:[- ]?(?:years?|yrs?)[- ]?(?:old|of age)?|[- ]?y/?o\b|[- ]?year[- ]old)`;

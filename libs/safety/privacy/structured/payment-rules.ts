@@ -75,6 +75,12 @@ export const paymentRules: readonly StructuredRule[] = [
   ...cryptoRules,
   { type: 'credit_card', needs: digit, pattern: /(?<![\p{L}\d.])\d(?:[ -]?\d){11,18}(?!\d)/gu, isMeant: isCard },
   {
+    type: 'credit_card',
+    needs: /\b(?:cvv|cvc|cv2|security code|ending in|ends in|last (?:4|four))\b/i,
+    pattern:
+      /\b(?:cvv2?|cvc2?|cv2|security code|(?:card|visa|mastercard|amex|debit|credit)(?: \w{1,10}){0,2} (?:ending|ends) in|last (?:4|four)(?: digits)? of (?:my|the) card)(?: (?:is|are)|[ :#]){0,2} ?(\d{3,4})(?!\d)/gi,
+  },
+  {
     type: 'bank_routing',
     needs: digit,
     pattern: /(?<![\d-])\d{4}[ -]?\d{4}[ -]?\d(?![\d-])/g,
