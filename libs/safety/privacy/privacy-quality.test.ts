@@ -7,8 +7,8 @@ import { findPersonal } from './privacy-gate.js';
 /** Development data that is not part of the repository; the fifth by template that nothing was tuned on. */
 const folder = new URL('../../../../shared/data/safety/', import.meta.url);
 const isThere = existsSync(new URL('presidio_synth/train.jsonl', folder));
-if (!isThere)
-  console.warn('SKIPPED: the quality of the privacy gate is not measured, ../shared/data/safety is not there');
+const say = (line: string): boolean => process.stdout.write(`${line}\n`);
+if (!isThere) say('SKIPPED: the quality of the privacy gate is not measured, ../shared/data/safety is not there');
 
 interface Labelled {
   readonly text: string;
@@ -64,9 +64,8 @@ it.runIf(isThere)('takes out what it must on templates that nothing was tuned on
     }
   }
   const share = (group: string): number => counts[group]!.whole / counts[group]!.all;
-  console.table(
-    Object.fromEntries(Object.entries(counts).map(([group, count]) => [group, { ...count, share: share(group) }])),
-  );
+  for (const [group, { whole, all }] of Object.entries(counts))
+    say(`${group}: ${whole} of ${all} whole, ${share(group).toFixed(3)}`);
   expect(share('structured')).toBeGreaterThanOrEqual(0.99);
   expect(share('names')).toBeGreaterThanOrEqual(0.85);
   expect(share('addresses')).toBeGreaterThanOrEqual(0.75);
@@ -84,6 +83,6 @@ it.runIf(isThere)('alters at most one in a hundred sentences of what people ask 
       if (spans.some(({ start, end }) => start < index + segment.length && end > index)) altered += 1;
     }
   }
-  console.table({ questions: { sentences: all, altered, share: altered / all } });
+  say(`sentences of questions altered: ${altered} of ${all}, ${(altered / all).toFixed(4)}`);
   expect(altered / all).toBeLessThanOrEqual(0.01);
 });

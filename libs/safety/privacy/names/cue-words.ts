@@ -95,6 +95,7 @@ export const neverNames = [
   'france spain germany italy canada mexico brazil greece turkey egypt nigeria pakistan denmark sweden norway finland poland hungary',
   'iceland portugal slovenia croatia estonia latvia lithuania cyprus austria switzerland belgium netherlands uruguay tunisia morocco',
   'date fax website web phone tel mobile office subject re note notes answer question address street avenue link source summary plan goal',
+  'math maths minecraft fortnite roblox hulu meetup chase wells fargo bumble hinge grindr disney tesla bitcoin anon alanon',
   'depressive ted talk talks santa barbie hollywood gucci omega christians transgender bipolar earplugs goodbyes unbalance oftentimes incase aplenzin',
   'irish scottish welsh dutch greek polish mexican canadian australian turkish arab latino latina hispanic danish swedish norwegian finnish',
   'hungarian czech romanian ukrainian brazilian portuguese korean vietnamese filipino filipina thai persian iranian iraqi syrian israeli',

@@ -50,9 +50,7 @@ export function isAmongEnglish(tokens: readonly WordToken[], index: number): boo
 /** "Warrane, can I ...": somebody is spoken to. */
 export function isAddressed(tokens: readonly WordToken[], index: number): boolean {
   const after = tokens[index + 1];
-  return (
-    after?.gap === ', ' && /^(?:can|could|please|what|how|are|do|you|i|we|will|would|if|don't|it|let)$/.test(after.low)
-  );
+  return after?.gap === ', ' && /^(?:can|could|please|what|how|are|do|you)$/.test(after.low);
 }
 
 /** "Don't go to town, Mark!" */
