@@ -21,8 +21,11 @@ export interface SafetyLexicon {
 }
 
 /** Words in which a slip of the hand must not hide what is said. */
-const mistyped = `suicide suicidal myself himself herself yourself overdose tonight anymore forever depressed hopeless burden
-  disappear better without living worthless worth nobody everyone someone goodbye about thinking killing dying alive cutting thoughts hurting wanted world breathing existing bridge pills tired`.split(/\s+/);
+const mistyped =
+  `suicide suicidal myself himself herself yourself overdose tonight anymore forever depressed hopeless burden
+  disappear better without living worthless worth nobody everyone someone goodbye about thinking killing dying alive cutting thoughts hurting wanted world breathing existing bridge pills tired`.split(
+    /\s+/,
+  );
 
 let made: SafetyLexicon | undefined;
 
@@ -35,7 +38,11 @@ export function safetyLexicon(): SafetyLexicon {
 function build(): SafetyLexicon {
   const crisisGroups = [...ideation, ...method, ...behaviour, ...veiled, ...others, ...languages, ...raising];
   const groups = [...crisisGroups, ...contexts, ...toxicPhrases];
-  const lexicon = new Lexicon(groups, { ...crisisNames, ...toxicNames }, { words: [...shortForms, ...surroundingWords], mistyped });
+  const lexicon = new Lexicon(
+    groups,
+    { ...crisisNames, ...toxicNames },
+    { words: [...shortForms, ...surroundingWords], mistyped },
+  );
   const numbered = new Map(groups.map((group, number) => [group.id, number]));
   const byNumber = <Group extends { id: string }>(some: readonly Group[]): Map<number, Group> =>
     new Map(some.map((group) => [numbered.get(group.id)!, group]));

@@ -18,11 +18,12 @@ const shift = (text: string, small: number, large: number): string =>
 
 /** The words that people hide, in the languages of the suites. */
 const telling =
-  /kill|suicid|\b(?:die|died|dying|dead|death|pills|gun|cut|hurt|murder|morir|mourir|morrer|morire|sterben|umbringen|tuer|matar|matarme|vivir|vivre|viver|vivere)\b/g;
+  /kill|suicid|\b(?:die|died|dead|death|pills|gun|cut|hurt|murder|morir|mourir|morrer|morire|sterben|umbringen|tuer|matar|matarme|vivir|vivre|viver|vivere)\b/g;
 
 export const surfaceTransforms: Readonly<Record<string, (text: string) => string>> = {
   'capital letters': (text) => text.toUpperCase(),
-  'letters of mixed case': (text) => [...text].map((letter, at) => (at % 2 ? letter.toUpperCase() : letter.toLowerCase())).join(''),
+  'letters of mixed case': (text) =>
+    [...text].map((letter, at) => (at % 2 ? letter.toUpperCase() : letter.toLowerCase())).join(''),
   'digits for letters': perLongWord(perLetter({ i: '1', e: '3', a: '4', o: '0' })),
   'Cyrillic and Greek lookalikes': perLetter({ a: 'а', e: 'е', o: 'о', p: 'р', c: 'с', i: 'і', x: 'х', s: 'ѕ' }),
   'zero-width signs': (text) => text.replace(/(?<=[A-Za-z])(?=[A-Za-z])/g, '\u200b'),

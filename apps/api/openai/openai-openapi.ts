@@ -1,3 +1,5 @@
+import { channels } from './moderation-request.js';
+
 /** The OpenAI protocol as it stands here, as OpenAPI 3.1 path objects and schemas for `/openapi.json`. */
 
 const json = (schema: object): object => ({ content: { 'application/json': { schema } } });
@@ -87,6 +89,18 @@ function answering(operationId: string, summary: string, request: string, answer
 }
 
 export const openAiPaths: Record<string, object> = {
+  '/v1/moderations': {
+    post: {
+      ...closed,
+      operationId: 'openAiModerate',
+      summary: 'Judge texts by the safety gates',
+      requestBody: { required: true, ...json(ref('OpenAiModerationRequest')) },
+      responses: {
+        200: { description: 'One result per input.', headers: requestHeaders, ...json(ref('OpenAiModeration')) },
+        ...failing(400, 401, 403, 408, 413, 415, 429, 503),
+      },
+    },
+  },
   '/v1/models': {
     get: {
       ...closed,
@@ -159,6 +173,78 @@ const request = (required: string[], properties: object): object => ({
   description: 'Parameters that are not named here go to the model server as they are.',
   properties,
 });
+const moderationSchemas: Record<string, object> = {
+  OpenAiModerationRequest: {
+    type: 'object',
+    required: ['input'],
+    properties: {
+      input: { anyOf: [text(), { type: 'array', items: text(), minItems: 1, maxItems: 2_048 }] },
+      model: text('Left to the platform.'),
+      sluice: {
+        type: 'object',
+        properties: {
+          channel: { enum: channels, description: 'Whose words they are.' },
+          scenario: text('The scenario that was declared.'),
+          contexts: { type: 'array', items: words, description: 'The turn before each input.' },
+        },
+      },
+    },
+  },
+  OpenAiModeration: {
+    type: 'object',
+    required: ['id', 'model', 'results'],
+    properties: {
+      id: text(),
+      model: text(),
+      results: { type: 'array', items: ref('OpenAiModerationResult') },
+    },
+  },
+  OpenAiModerationResult: {
+    type: 'object',
+    required: ['flagged', 'categories', 'category_scores', 'sluice'],
+    properties: {
+      flagged: { type: 'boolean' },
+      categories: { type: 'object', additionalProperties: { type: 'boolean' } },
+      category_scores: { type: 'object', additionalProperties: { type: 'number', minimum: 0, maximum: 1 } },
+      category_applied_input_types: { type: 'object', additionalProperties: { type: 'array', items: text() } },
+      sluice: {
+        type: 'object',
+        properties: { gates: { type: 'object', additionalProperties: ref('SafetyGateResult') } },
+      },
+    },
+  },
+  SafetyGateResult: {
+    type: 'object',
+    required: ['flagged', 'score', 'severity', 'category', 'subject', 'tense', 'rules', 'spans'],
+    properties: {
+      flagged: { type: 'boolean' },
+      score: { type: 'number', minimum: 0, maximum: 1 },
+      severity: {
+        type: 'integer',
+        minimum: 0,
+        maximum: 6,
+        description: 'For crisis the levels of the C-SSRS screener.',
+      },
+      category: nullable({ type: 'string' }),
+      subject: { enum: ['self', 'other', 'quoted', 'simulated'] },
+      tense: { enum: ['present', 'past', 'future', 'hypothetical'] },
+      rules: { type: 'array', items: text() },
+      spans: {
+        type: 'array',
+        items: {
+          type: 'object',
+          required: ['type', 'start', 'end'],
+          properties: {
+            type: text(),
+            start: { type: 'integer', description: 'UTF-16 offset of the input.' },
+            end: { type: 'integer', description: 'Behind the last unit.' },
+          },
+        },
+      },
+      degraded: { const: true, description: 'A learned part did not answer.' },
+    },
+  },
+};
 const usage = {
   type: 'object',
   properties: {
@@ -169,6 +255,7 @@ const usage = {
 };
 
 export const openAiSchemas: Record<string, object> = {
+  ...moderationSchemas,
   OpenAiError: {
     type: 'object',
     required: ['error'],

@@ -23,6 +23,7 @@ import {
 import { sendOpenAiError } from './openai-error.js';
 import { describeModel, listModels } from './openai-models.js';
 import { checkedChat, checkedCompletion, checkedEmbedding, type CheckedAsk } from './openai-request.js';
+import { moderationRoute } from './moderation-route.js';
 import { responseOf } from './responses-object.js';
 import { checkedResponse } from './responses-request.js';
 import { ResponsesStream } from './responses-stream.js';
@@ -61,6 +62,7 @@ function setUp(scope: FastifyInstance, options: OpenAiRoutesOptions): void {
     send: sendOpenAiError,
   });
   modelRoutes(scope, options);
+  moderationRoute(scope, options);
   answerRoutes(scope, options, streams);
 }
 

@@ -17,10 +17,14 @@ interface Finding {
   readonly tense: Tense;
 }
 
-const past = wordSet('was were had did used felt tried attempted took went thought wanted wrote ago once survived almost hit beat raped molested abused choked threatened touched forced made assaulted slapped kicked punched');
+const past = wordSet(
+  'was were had did used felt tried attempted took went thought wanted wrote ago once survived almost hit beat raped molested abused choked threatened touched forced made assaulted slapped kicked punched',
+);
 const future = wordSet('will going tonight tomorrow soon plan planning shall about');
 const hypothetical = wordSet('would could might if wish maybe');
-const told = wordSet('said says told tells texted texting saying wrote writes posted messaged screamed whispered admitted mentioned keeps asked');
+const told = wordSet(
+  'said says told tells texted texting saying wrote writes posted messaged screamed whispered admitted mentioned keeps asked',
+);
 const raises: ReadonlySet<CrisisKind> = new Set(['means', 'time', 'intent']);
 
 /** The deterministic half of the crisis gate. @param phrases those of the lexicon, by the number of their group */
@@ -32,7 +36,9 @@ export function judgeCrisis(read: ReadText, phrases: ReadonlyMap<number, CrisisP
     .filter((finding) => finding !== undefined);
   if (findings.length === 0) return nothingFound('crisis');
   const score = Math.max(...findings.map((finding) => finding.score), scoreOfWeak(findings));
-  const counted = findings.filter((finding) => finding.score >= crisisThreshold || (finding.phrases.kind === 'weak' && score >= crisisThreshold));
+  const counted = findings.filter(
+    (finding) => finding.score >= crisisThreshold || (finding.phrases.kind === 'weak' && score >= crisisThreshold),
+  );
   const gravest = [...(counted.length > 0 ? counted : findings)].sort(
     (one, other) => other.severity - one.severity || other.score - one.score,
   )[0]!;
@@ -50,7 +56,8 @@ export function judgeCrisis(read: ReadText, phrases: ReadonlyMap<number, CrisisP
   };
 }
 
-const ruleOf = ({ hit, phrases }: Finding): string => (hit.entry.person === 'other' ? `${phrases.id}.other` : phrases.id);
+const ruleOf = ({ hit, phrases }: Finding): string =>
+  hit.entry.person === 'other' ? `${phrases.id}.other` : phrases.id;
 
 function spansOf({ words }: ReadText, findings: readonly Finding[]): Span[] {
   const spans = findings.map(({ hit, phrases }) => ({
@@ -67,16 +74,15 @@ function spansOf({ words }: ReadText, findings: readonly Finding[]): Span[] {
 
 /** Words that say little alone count when three different ones stand together. */
 function scoreOfWeak(findings: readonly Finding[]): number {
-  const said = new Set(findings.filter(({ phrases, subject }) => phrases.kind === 'weak' && subject === 'self').map(({ hit }) => `${hit.from}`));
+  const said = new Set(
+    findings
+      .filter(({ phrases, subject }) => phrases.kind === 'weak' && subject === 'self')
+      .map(({ hit }) => `${hit.from}`),
+  );
   return said.size >= 3 ? 0.55 : 0;
 }
 
-function judge(
-  read: ReadText,
-  hit: Hit,
-  phrases: CrisisPhrases,
-  context: CrisisContext,
-): Finding | undefined {
+function judge(read: ReadText, hit: Hit, phrases: CrisisPhrases, context: CrisisContext): Finding | undefined {
   const { words } = read;
   const { kind } = phrases;
   if (raises.has(kind) || kind === 'completed') return undefined;
@@ -109,7 +115,9 @@ function subjectOf({ words }: ReadText, hit: Hit, speaker: Speaker, context: Cri
   if (words.quoted[hit.from]) {
     if (context.near('context.fiction', hit.sentence)) return undefined;
     const [before, after] = [hit.from - 8, hit.to + 8];
-    const isTold = hasWord(words, Math.max(sentence.from, before), Math.min(words.text.length, after), told) || hasWord(words, before, hit.from, told);
+    const isTold =
+      hasWord(words, Math.max(sentence.from, before), Math.min(words.text.length, after), told) ||
+      hasWord(words, before, hit.from, told);
     if (!isTold) return undefined;
     return namesSomebody(words, before, hit.from) || namesSomebody(words, hit.to, after) ? 'quoted' : 'self';
   }
@@ -118,23 +126,43 @@ function subjectOf({ words }: ReadText, hit: Hit, speaker: Speaker, context: Cri
   if (speaker === 'nobody') {
     // A long sentence in which nobody is: it speaks of the thing, and of no person.
     if (sentence.isQuestion || sentence.to - sentence.from > 9) return undefined;
-    return context.near('context.education', hit.sentence) || context.near('context.news', hit.sentence) ? undefined : 'self';
+    return context.near('context.education', hit.sentence) || context.near('context.news', hit.sentence)
+      ? undefined
+      : 'self';
   }
   return speaker;
 }
 
 function isMeantOtherwise(hit: Hit, kind: CrisisKind, speaker: Speaker, context: CrisisContext): boolean {
   const { sentence } = hit;
-  if (context.in('context.fiction', sentence) && (speaker !== 'self' || kind === 'harm-to-others' || kind === 'abuse')) return true;
+  if (context.in('context.fiction', sentence) && (speaker !== 'self' || kind === 'harm-to-others' || kind === 'abuse'))
+    return true;
   if (context.in('context.game', sentence) && kind !== 'abuse') return true;
-  const isBodily = kind === 'self-harm' || kind === 'attempt' || kind === 'danger' || kind === 'harm-to-others' || kind === 'coded' || kind === 'indirect';
+  const isBodily =
+    kind === 'self-harm' ||
+    kind === 'attempt' ||
+    kind === 'danger' ||
+    kind === 'harm-to-others' ||
+    kind === 'coded' ||
+    kind === 'indirect';
   if (isBodily && (context.near('context.game', sentence) || context.near('context.fiction', sentence))) return true;
   if (isBodily && context.in('context.sport', sentence)) return true;
   if (kind === 'abuse' && (context.in('context.game', sentence) || context.in('context.sport', sentence))) return true;
   if ((kind === 'self-harm' || kind === 'attempt') && context.in('context.accident', sentence)) return true;
-  if (kind === 'harm-to-others' && (context.in('context.technical', sentence) || context.in('context.humour', sentence) || context.in('context.trivial', sentence))) return true;
-  if ((kind === 'coded' || kind === 'indirect') && (context.in('context.technical', sentence) || context.in('context.trivial', sentence))) return true;
-  if (speaker === 'other' && (context.near('context.news', sentence) || context.near('context.fiction', sentence))) return true;
+  if (
+    kind === 'harm-to-others' &&
+    (context.in('context.technical', sentence) ||
+      context.in('context.humour', sentence) ||
+      context.in('context.trivial', sentence))
+  )
+    return true;
+  if (
+    (kind === 'coded' || kind === 'indirect') &&
+    (context.in('context.technical', sentence) || context.in('context.trivial', sentence))
+  )
+    return true;
+  if (speaker === 'other' && (context.near('context.news', sentence) || context.near('context.fiction', sentence)))
+    return true;
   if ((kind === 'passive' || kind === 'active' || kind === 'burden') && context.in('context.trivial', sentence)) {
     return context.in('context.humour', sentence) || context.phraseCount < 4;
   }
@@ -151,13 +179,7 @@ function tenseOf({ words }: ReadText, hit: Hit, kind: CrisisKind): Tense {
 }
 
 /** What was, and is over: long ago or resolved, and nothing says that it is back. */
-function isOver(
-  hit: Hit,
-  kind: CrisisKind,
-  tense: Tense,
-  speaker: Speaker,
-  context: CrisisContext,
-): boolean {
+function isOver(hit: Hit, kind: CrisisKind, tense: Tense, speaker: Speaker, context: CrisisContext): boolean {
   const isLongAgo = context.in('context.long-ago', hit.sentence);
   const isResolved = context.anywhere('context.resolved');
   if (!isLongAgo && !(isResolved && (tense === 'past' || context.in('context.resolved', hit.sentence)))) return false;
@@ -167,7 +189,13 @@ function isOver(
 }
 
 /** What was done in the past, told in passing within a longer story, with nothing that says that it goes on. */
-function isBackground({ words }: ReadText, kind: CrisisKind, tense: Tense, speaker: Speaker, context: CrisisContext): boolean {
+function isBackground(
+  { words }: ReadText,
+  kind: CrisisKind,
+  tense: Tense,
+  speaker: Speaker,
+  context: CrisisContext,
+): boolean {
   if (context.anywhere('context.current') || words.sentences.length < 3) return false;
   return tense === 'past' && (kind === 'abuse' || kind === 'danger' || (kind === 'attempt' && speaker === 'other'));
 }

@@ -69,7 +69,10 @@ export class Lexicon {
     const phrases: { item: PhraseItem; entry: number; keepsFillers: boolean }[] = [];
     groups.forEach(({ id, phrases: written, keepsFillers = false }, group) => {
       const add = (person: Person): number => this.entries.push({ id, group, person }) - 1;
-      const [personal, plain] = [written.filter((each) => isPersonal(each, named)), written.filter((each) => !isPersonal(each, named))];
+      const [personal, plain] = [
+        written.filter((each) => isPersonal(each, named)),
+        written.filter((each) => !isPersonal(each, named)),
+      ];
       const take = (some: readonly string[], names: Readonly<Record<string, string>>, person: Person): void => {
         const entry = some.length > 0 ? add(person) : -1;
         for (const each of some) phrases.push({ item: parsePhrase(each, names), entry, keepsFillers });

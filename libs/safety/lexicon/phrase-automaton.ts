@@ -64,7 +64,12 @@ export class PhraseAutomaton {
    * @param ids words of a text, 0 for unknown ones, of which `begin` to `end` are looked through
    * @param seen called for each phrase that stands there: the longest of each entry from each beginning
    */
-  find(ids: readonly number[], begin: number, end: number, seen: (entry: number, from: number, to: number) => void): void {
+  find(
+    ids: readonly number[],
+    begin: number,
+    end: number,
+    seen: (entry: number, from: number, to: number) => void,
+  ): void {
     this.steps = 0;
     if (this.states > mostStates) this.root = undefined;
     this.root ??= this.begin();
@@ -72,7 +77,12 @@ export class PhraseAutomaton {
     for (let from = begin; from < end; from += 1) if (known.has(ids[from]!)) this.follow(ids, from, end, seen);
   }
 
-  private follow(ids: readonly number[], from: number, end: number, seen: (entry: number, from: number, to: number) => void): void {
+  private follow(
+    ids: readonly number[],
+    from: number,
+    end: number,
+    seen: (entry: number, from: number, to: number) => void,
+  ): void {
     let state: State = this.root!;
     let ends: Map<number, number> | undefined;
     for (let at = from, skips = 0; at < end; at += 1) {

@@ -2,14 +2,17 @@
  * Phrases are written in a small language: words, `(a|b c)` one of them, `?` behind a word or a group for what may be missing,
  * `@name` for a named group.
  */
-export type PhraseItem = string | { readonly choices: readonly (readonly PhraseItem[])[]; readonly isOptional: boolean };
+export type PhraseItem =
+  | string
+  | { readonly choices: readonly (readonly PhraseItem[])[]; readonly isOptional: boolean };
 
 /** @throws Error naming the phrase when it is written badly */
 export function parsePhrase(phrase: string, named: Readonly<Record<string, string>>): PhraseItem {
   const written = `(${withNames(phrase, named, 0)})`;
   const reader = { tokens: written.match(/[()|?]|[^\s()|?]+/g) ?? [], at: 0, phrase };
   const [item] = readSequence(reader);
-  if (item === undefined || reader.at < reader.tokens.length) throw new Error(`the phrase "${phrase}" has a ) too many`);
+  if (item === undefined || reader.at < reader.tokens.length)
+    throw new Error(`the phrase "${phrase}" has a ) too many`);
   return item;
 }
 

@@ -3,10 +3,12 @@ import type { Hit } from './lexicon.js';
 
 export const wordSet = (words: string): ReadonlySet<string> => new Set(words.trim().split(/\s+/));
 
-const negators = wordSet(`not no never none neither nor nobody without denies denied deny denying hardly stopped cannot isnt wouldnt
+const negators =
+  wordSet(`not no never none neither nor nobody without denies denied deny denying hardly stopped cannot isnt wouldnt
   nunca jamas ni sin ne pas jamais sans nicht nie kein keine keinen ohne nao nem sem non mai senza`);
 /** Between a negation and what it would deny, these leave it standing: "can't stop thinking of", "not sure whether". */
-const undoing = wordSet(`stop help resist avoid wait shake sure know why only matter care doubt fight escape ignore unsee forget
+const undoing =
+  wordSet(`stop help resist avoid wait shake sure know why only matter care doubt fight escape ignore unsee forget
   kidding joking lying closer close much more such quit hide deny understand believe enough be imagine promise guarantee`);
 const turning = wordSet(
   'but however although though yet because except instead until unless otherwise so then pero mais aber mas ma sondern',
@@ -19,17 +21,21 @@ const firstPerson = wordSet('i me my myself mine yo mi je moi ich mir mich mein 
 const ownPerson = wordSet('i me myself');
 const secondPerson = wordSet('you your yours yourself yourselves');
 const pronouns = wordSet('he she they him her them his hers their theirs himself herself themselves');
-const relations = wordSet(`friend bestie brother sister mom mother dad father son daughter wife husband partner boyfriend girlfriend
+const relations =
+  wordSet(`friend bestie brother sister mom mother dad father son daughter wife husband partner boyfriend girlfriend
   roommate cousin uncle aunt niece nephew grandma grandpa grandmother grandfather coworker colleague classmate student neighbor
   neighbour teammate ex child kid teen teenager stepdad stepmom stepbrother stepsister boss teacher girl guy buddy mate twin
   someone somebody client patient man woman boy fiance fiancee bf gf sibling caller user parents stepson stepdaughter
   grandson granddaughter coach pastor nurse mentee pupil stranger lady veteran person`);
-const generic = wordSet(`people patients clients teens teenagers veterans individuals men women those anyone everyone adolescents
+const generic =
+  wordSet(`people patients clients teens teenagers veterans individuals men women those anyone everyone adolescents
   children students users youth population doctors who americans farmers soldiers victims adults survivors whoever group
   participants characters character protagonist hero`);
 
 /** What is looked at around phrases: it must be made out where it hides, too. */
-export const surroundingWords: readonly string[] = [negators, undoing, turning, subjects, linking].flatMap((words) => [...words]);
+export const surroundingWords: readonly string[] = [negators, undoing, turning, subjects, linking].flatMap((words) => [
+  ...words,
+]);
 
 export type Speaker = 'self' | 'you' | 'other' | 'generic' | 'nobody';
 
@@ -86,6 +92,7 @@ export function namesSomebody(words: Words, from: number, to: number): boolean {
 
 /** @returns whether one of the words stands from `from` to `to` (exclusive) */
 export function hasWord(words: Words, from: number, to: number, wanted: ReadonlySet<string>): boolean {
-  for (let at = Math.max(0, from); at < to && at < words.text.length; at += 1) if (wanted.has(words.text[at]!)) return true;
+  for (let at = Math.max(0, from); at < to && at < words.text.length; at += 1)
+    if (wanted.has(words.text[at]!)) return true;
   return false;
 }

@@ -1,11 +1,13 @@
 /** A dot behind these, behind a single letter or behind digits ends no sentence. */
-const shortForms = /(?:^|[\s("'])(?:mr|mrs|ms|dr|st|ave|rd|blvd|no|vs|prof|jr|sr|apt|eg|e\.g|ie|i\.e|etc|inc|ltd|\p{L}|\d+)$/iu;
+const shortForms =
+  /(?:^|[\s("'])(?:mr|mrs|ms|dr|st|ave|rd|blvd|no|vs|prof|jr|sr|apt|eg|e\.g|ie|i\.e|etc|inc|ltd|\p{L}|\d+)$/iu;
 const longestShortForm = 8;
 
 const isSpace = (code: number): boolean => code === 32 || (code >= 9 && code <= 13) || code === 0xa0 || code === 0x3000;
 const isEndSign = (code: number): boolean => code === 0x2e || code === 0x21 || code === 0x3f || code === 0x2026;
 const isWideEnd = (code: number): boolean => code === 0x3002 || code === 0xff01 || code === 0xff1f;
-const isCloser = (code: number): boolean => code === 0x22 || code === 0x27 || code === 0x29 || code === 0x5d || code === 0x201d || code === 0x2019;
+const isCloser = (code: number): boolean =>
+  code === 0x22 || code === 0x27 || code === 0x29 || code === 0x5d || code === 0x201d || code === 0x2019;
 
 /**
  * Finds where the sentence ends that begins at `begin`, or where it is cut when it is longer than `mostUnits`. It looks at each

@@ -138,7 +138,8 @@ export const shortForms: readonly string[] = [...split.keys()].map((short) => sh
 for (const [short, long] of [...split]) {
   const bare = short.replaceAll("'", '');
   // "ill", "well", "hell", "shell", "id", "wed" and "were" are words of their own.
-  if (bare !== short && !/^(?:ill|well|hell|shell|id|hed|shed|wed|were|lets)$/.test(bare) && !split.has(bare)) split.set(bare, long);
+  if (bare !== short && !/^(?:ill|well|hell|shell|id|hed|shed|wed|were|lets)$/.test(bare) && !split.has(bare))
+    split.set(bare, long);
 }
 
 /** @returns the words that a short form stands for; undefined when it stands for itself */
@@ -149,6 +150,5 @@ export const fillers: ReadonlySet<string> = new Set(
   `just really so very literally honestly actually kinda sorta fucking fuckin fkn freaking frickin even always sometimes
    simply basically totally completely absolutely truly seriously definitely probably badly desperately please damn
    goddamn bloody lowkey highkey tbh ngl legit oh um uh like constantly genuinely deeply too also
-   quite pretty rather super mega extremely increasingly sincerely finally`
-    .split(/\s+/),
+   quite pretty rather super mega extremely increasingly sincerely finally`.split(/\s+/),
 );

@@ -1,4 +1,4 @@
-import { lookalike, pictureLetter, withoutStroke } from './homoglyphs.js';
+import { isFaint, lookalike, pictureLetter, withoutStroke } from './homoglyphs.js';
 
 /** A text as a reader reads it: small Latin letters without marks, and nothing that cannot be seen. */
 export interface FoldedText {
@@ -23,11 +23,15 @@ const popDirection = 0x202c;
 /** Format characters (zero-width, bidi controls, soft hyphen, tags), marks, variation selectors, fillers, lone surrogates. */
 const unseen = /^(?:\p{Cf}|\p{M}|\p{Cs}|[\u115f\u1160\u3164\uffa0\u2800\u0000])$/u;
 const marks = /\p{M}/gu;
-const quotes: Readonly<Record<string, string>> = { '‘': "'", '’': "'", '‛': "'", '′': "'", 'ʼ': "'", '`': "'", '´': "'" };
+const quotes: Readonly<Record<string, string>> = { '‘': "'", '’': "'", '‛': "'", '′': "'", ʼ: "'", '`': "'", '´': "'" };
 
 const ascii: Fold[] = [];
 for (let code = 0; code < 128; code += 1)
-  ascii.push({ units: quotes[String.fromCharCode(code)] ?? String.fromCharCode(code).toLowerCase(), foreign: 0, isForeign: false });
+  ascii.push({
+    units: quotes[String.fromCharCode(code)] ?? String.fromCharCode(code).toLowerCase(),
+    foreign: 0,
+    isForeign: false,
+  });
 ascii[0] = nothing;
 
 const mostRemembered = 20_000;
@@ -67,9 +71,10 @@ class FoldedUnits {
   private starts: Int32Array;
   private ends: Int32Array;
   private count = 0;
-  private wordAt = 0;
   private foreignInWord = 0;
   private strangersInWord = 0;
+  private faintInWord = 0;
+  private latinInWord = 0;
   private readonly readAs = new Map<number, number>();
 
   constructor(length: number) {
@@ -82,25 +87,36 @@ class FoldedUnits {
     if (this.count + fold.units.length > this.units.length) this.grow(fold.units.length);
     for (let index = 0; index < fold.units.length; index += 1) {
       const code = fold.units.charCodeAt(index);
-      if (!fold.isForeign && !isAsciiLetter(code)) this.endWord();
+      if (isAsciiLetter(code)) this.latinInWord += 1;
+      else if (fold.isForeign && code > 127)
+        this.addForeign(fold.units.length === 1 ? fold.foreign : lookalike(code), code);
+      else this.endWord();
       this.units[this.count] = code;
       this.starts[this.count] = start;
       this.ends[this.count] = end;
       this.count += 1;
-      if (!fold.isForeign && !isAsciiLetter(code)) this.wordAt = this.count;
     }
-    if (!fold.isForeign) return;
-    if (fold.foreign === 0 || fold.units.length !== 1) this.strangersInWord += 1;
-    else this.readAs.set(this.count - 1, fold.foreign);
-    this.foreignInWord += 1;
   }
 
-  /** A word is Latin in disguise when each of its foreign letters is read as a Latin one. */
+  private addForeign(readAs: number, code: number): void {
+    this.foreignInWord += 1;
+    if (readAs === 0) this.strangersInWord += 1;
+    else this.readAs.set(this.count, readAs);
+    if (isFaint(code)) this.faintInWord += 1;
+  }
+
+  /**
+   * A word is Latin in disguise when each of its foreign letters is read as a Latin one, and there are Latin letters among them
+   * or all are very alike.
+   */
   private endWord(): void {
+    const latin = this.latinInWord;
+    this.latinInWord = 0;
     if (this.foreignInWord === 0) return;
-    if (this.strangersInWord === 0) for (const [index, code] of this.readAs) this.units[index] = code;
+    if (this.strangersInWord === 0 && (latin > 0 || this.faintInWord === 0))
+      for (const [index, code] of this.readAs) this.units[index] = code;
     this.readAs.clear();
-    this.foreignInWord = this.strangersInWord = 0;
+    this.foreignInWord = this.strangersInWord = this.faintInWord = 0;
   }
 
   finish(): FoldedText {
@@ -124,7 +140,7 @@ class FoldedUnits {
 /** Linear in the text. Each code point is folded by itself, so the map needs no search. */
 export function foldText(original: string): FoldedText {
   const units = new FoldedUnits(original.length);
-  for (let at = 0; at < original.length; ) {
+  for (let at = 0; at < original.length;) {
     const codePoint = original.codePointAt(at)!;
     const end = at + (codePoint > 0xffff ? 2 : 1);
     if (codePoint === rightToLeftOverride) {

@@ -58,6 +58,11 @@ export const lookalike = (codePoint: number): number => letterOf.get(codePoint) 
 
 export const withoutStroke = (letter: string): string => strokes[letter] ?? letter;
 
+/** Alike only beside Latin letters: a word of these alone is a word of its own script. */
+const faint = new Set([...'ИийпПгГяшщчцЬьЪъВвНнηΗωνςγΥ'].map((letter) => letter.codePointAt(0)!));
+
+export const isFaint = (codePoint: number): boolean => faint.has(codePoint);
+
 /** Letters as signs: regional indicators, and white letters on black squares and circles. */
 export function pictureLetter(codePoint: number): number {
   for (const first of [0x1f1e6, 0x1f170, 0x1f150])

@@ -46,7 +46,8 @@ export class Vocabulary {
   /** @param mistyped words of which common slips (a letter left out, doubled, or two of them swapped) are known, too */
   constructor(words: Iterable<string>, mistyped: Iterable<string>) {
     for (const word of words) this.learn(word);
-    for (const word of mistyped) for (const slip of slipsOf(word)) if (!this.words.has(slip)) this.typos.set(slip, word);
+    for (const word of mistyped)
+      for (const slip of slipsOf(word)) if (!this.words.has(slip)) this.typos.set(slip, word);
   }
 
   /** The number of a word, from 1; 0 when it is not known. */

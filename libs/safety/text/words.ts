@@ -44,7 +44,11 @@ const isLatin = (code: number): boolean => code >= 97 && code <= 122;
 function isLetter(code: number): boolean {
   if (code < 128) return isLatin(code);
   if (code < 0xc0 || code === 0xd7 || code === 0xf7) return false;
-  return !((code >= 0x2000 && code <= 0x2bff) || (code >= 0x3000 && code <= 0x303f) || (code >= 0xd800 && code <= 0xf8ff));
+  return !(
+    (code >= 0x2000 && code <= 0x2bff) ||
+    (code >= 0x3000 && code <= 0x303f) ||
+    (code >= 0xd800 && code <= 0xf8ff)
+  );
 }
 
 const isWordUnit = (code: number): boolean => isLetter(code) || isDigit(code) || code === 39;
@@ -146,7 +150,12 @@ class WordReader {
     }
     if (places.length < 3) return from;
     const letters = places.map((place) => folded[place]!).join('');
-    const ends = wide.size > 0 ? [...wide, places.length] : this.vocabulary.segment(letters);
+    const ends =
+      wide.size > 0 && wide.size < places.length - 1
+        ? [...wide, places.length]
+        : this.vocabulary.idOf(letters) === 0
+          ? this.vocabulary.segment(letters)
+          : [places.length];
     if (ends === undefined || !this.knowsOne(letters, ends)) return from;
     let begin = 0;
     for (const end of ends) {
@@ -195,7 +204,8 @@ class WordReader {
       if (isLatin(code)) letters += 1;
       else if (code !== 39) {
         signs += 1;
-        if (at > from && at + 1 < end && isLatin(folded.charCodeAt(at - 1)) && isLatin(folded.charCodeAt(at + 1))) inner = true;
+        if (at > from && at + 1 < end && isLatin(folded.charCodeAt(at - 1)) && isLatin(folded.charCodeAt(at + 1)))
+          inner = true;
       }
       run = at > from && code === folded.charCodeAt(at - 1) ? run + 1 : 1;
       if (run === 3) signs += 1;
@@ -210,7 +220,7 @@ class WordReader {
     while (stop > begin && trim.includes(folded[stop - 1]!)) stop -= 1;
     while (begin < stop && trim.includes(folded[begin]!)) begin += 1;
     const core = folded.slice(begin, stop).replaceAll("'", '');
-    if (core.length < 2 || /^[a-z]+$/.test(core) === true && !/(.)\1\1/.test(core)) return false;
+    if (core.length < 2 || (/^[a-z]+$/.test(core) === true && !/(.)\1\1/.test(core))) return false;
     if (/^(?:[^a-z]*|\d+[a-z]{1,2}|[a-z]\d+)$/.test(core)) return false;
     if (/[./]/.test(core) && !/[^a-z./]/.test(core)) return false;
     const meant = this.vocabulary.unmask(core);
@@ -276,16 +286,26 @@ class WordReader {
     } else if (sign === '!' || sign === '。' || sign === '…') this.separate(sign === '…' ? gap.clause : gap.sentence);
     else if (sign === '.') this.readDot(at, chunkEnd);
     else if (sign === '-') {
-      if (!isWordUnit(this.folded.charCodeAt(at - 1)) || !isWordUnit(this.folded.charCodeAt(at + 1))) this.separate(gap.clause);
+      if (!isWordUnit(this.folded.charCodeAt(at - 1)) || !isWordUnit(this.folded.charCodeAt(at + 1)))
+        this.separate(gap.clause);
     } else if (clauseSigns.includes(sign)) this.separate(gap.clause);
-    else if (openers.includes(sign) || closers.includes(sign)) this.quote(sign, this.quoteFrom >= 0 && closers.includes(sign));
+    else if (openers.includes(sign) || closers.includes(sign)) this.readQuotes(sign, at);
+  }
+
+  private readQuotes(sign: string, at: number): void {
+    const closes = this.quoteFrom >= 0 && closers.includes(sign);
+    const before = this.folded[at - 1] ?? ' ';
+    // Behind a letter or the signs of JSON it opens no quotation.
+    if (!closes && sign === '"' && (isWordUnit(before.charCodeAt(0)) || ':{[,='.includes(before))) return;
+    this.quote(sign, closes);
   }
 
   private readDot(at: number, chunkEnd: number): void {
     const isMany = this.folded[at - 1] === '.' || this.folded[at + 1] === '.';
     if (isMany) return this.separate(gap.clause);
     const last = this.text.at(-1);
-    const isShort = last !== undefined && (titles.has(last) || (last.length === 1 && at + 1 === chunkEnd && last !== 'i'));
+    const isShort =
+      last !== undefined && (titles.has(last) || (last.length === 1 && at + 1 === chunkEnd && last !== 'i'));
     if (!isShort) this.separate(gap.sentence);
   }
 
@@ -306,7 +326,8 @@ class WordReader {
     let start = starts[from]!;
     let end = ends[to - 1]!;
     // Behind a right-to-left override the map runs backwards.
-    if (end <= start) for (let at = from; at < to; at += 1) [start, end] = [Math.min(start, starts[at]!), Math.max(end, ends[at]!)];
+    if (end <= start)
+      for (let at = from; at < to; at += 1) [start, end] = [Math.min(start, starts[at]!), Math.max(end, ends[at]!)];
     if (this.pending === gap.sentence || this.text.length - this.sentenceFrom >= mostSentenceWords) this.endSentence();
     const long = written(word);
     if (long === undefined) return this.push(word, start, end);

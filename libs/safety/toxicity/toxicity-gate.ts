@@ -30,8 +30,12 @@ export interface ToxicityResult extends GateResult {
 }
 
 const second = wordSet('you your u ur yourself yall yourselves');
-const persons = wordSet('he she they him her them his their these those this that who guy man woman girl people dude everyone politicians democrats republicans liberals trump biden');
-const between = wordSet('are a an such so really just fucking damn bunch of little fat ugly dumb stupid absolute complete total the biggest most old all guys people is what must be nothing but');
+const persons = wordSet(
+  'he she they him her them his their these those this that who guy man woman girl people dude everyone politicians democrats republicans liberals trump biden',
+);
+const between = wordSet(
+  'are a an such so really just fucking damn bunch of little fat ugly dumb stupid absolute complete total the biggest most old all guys people is what must be nothing but',
+);
 const beforeCurse = wordSet('and so say says yeah oh just well');
 const harmless = wordSet('this it that yes yeah me my up off no what around with if i the is knows');
 const first = wordSet('i me my myself am');
@@ -148,7 +152,13 @@ export function judgeToxicity(read: ReadText, phrases: ReadonlyMap<number, Toxic
   };
 }
 
-function finding(category: ToxicCategory, score: number, severity: Severity, rule: string, hits: readonly Hit[]): Finding {
+function finding(
+  category: ToxicCategory,
+  score: number,
+  severity: Severity,
+  rule: string,
+  hits: readonly Hit[],
+): Finding {
   return { category, score, severity, rule: `toxicity.${rule}`, hits, subject: 'other' };
 }
 
@@ -166,9 +176,13 @@ const hate: Rule = (sentence) => {
   const found: Finding[] = [];
   for (const group of sentence.of('group')) {
     if (sentence.isQuoted(group)) continue;
-    const degrading = sentence.of('degrading').find(
-      (hit) => !sentence.isDenied(hit) && ((hit.from >= group.to && hit.from - group.to <= 7) || (hit.to <= group.from && group.from - hit.to <= 1)),
-    );
+    const degrading = sentence
+      .of('degrading')
+      .find(
+        (hit) =>
+          !sentence.isDenied(hit) &&
+          ((hit.from >= group.to && hit.from - group.to <= 7) || (hit.to <= group.from && group.from - hit.to <= 1)),
+      );
     if (degrading !== undefined) found.push(finding('hate', 0.85, 4, 'hate.degrading', [group, degrading]));
     const hatred = sentence.of('hatred').find((hit) => hit.to === group.from && !sentence.isDenied(hit));
     if (hatred !== undefined) found.push(finding('hate', 0.85, 4, 'hate.hatred', [hatred, group]));
@@ -182,7 +196,9 @@ const harassment: Rule = (sentence) => {
   const found: Finding[] = [];
   for (const hit of sentence.of('insult')) {
     if (sentence.isDenied(hit) || sentence.isOfSelf(hit) || sentence.isCounter) continue;
-    found.push(finding('harassment', sentence.isQuoted(hit) ? 0.55 : sentence.speaksTo(hit, 6) ? 0.85 : 0.7, 3, 'insult', [hit]));
+    found.push(
+      finding('harassment', sentence.isQuoted(hit) ? 0.55 : sentence.speaksTo(hit, 6) ? 0.85 : 0.7, 3, 'insult', [hit]),
+    );
   }
   for (const hit of sentence.of('mild-insult')) {
     if (sentence.isDenied(hit) || sentence.isOfSelf(hit) || sentence.isCounter || sentence.isQuoted(hit)) continue;

@@ -1,6 +1,11 @@
 import type { CrisisPhrases } from '../crisis-phrases.js';
 
-const language = (id: string, kind: CrisisPhrases['kind'], severity: CrisisPhrases['severity'], phrases: string[]): CrisisPhrases => ({
+const language = (
+  id: string,
+  kind: CrisisPhrases['kind'],
+  severity: CrisisPhrases['severity'],
+  phrases: string[],
+): CrisisPhrases => ({
   id: `crisis.${id}`,
   kind,
   severity,

@@ -1,6 +1,7 @@
 import type { CrisisPhrases } from '../crisis-phrases.js';
 
-const hurt = '(kill|killing|murder|murdering|stab|stabbing|shoot|shooting|strangle|strangling|choke|choking|hurt|hurting|harm|harming|poison|poisoning|attack|beat up|slaughter|slit the throat of|behead|burn alive|bash|smother|drown|run over)';
+const hurt =
+  '(kill|killing|murder|murdering|stab|stabbing|shoot|shooting|strangle|strangling|choke|choking|hurt|hurting|harm|harming|poison|poisoning|attack|beat up|slaughter|slit the throat of|behead|burn alive|bash|smother|drown|run over)';
 const victims =
   '(him|her|them|someone|somebody|people|everyone|everybody|others|a person|my (wife|husband|boyfriend|girlfriend|partner|ex|mom|mother|dad|father|parents|stepdad|stepmom|boss|coworker|coworkers|neighbor|neighbors|brother|sister|kids|children|son|daughter|baby|family|roommate|teacher|classmates|bully|bullies|ex wife|ex husband|landlord|therapist|uncle|supervisor)|the (baby|kids|kid who|guy who|man who|people who|person who|woman who|boy who|girl who)|that (man|guy|woman|bastard|bitch|kid))';
 
@@ -30,7 +31,8 @@ const harmToOthers: CrisisPhrases = {
   ],
 };
 
-const hits = '(hits|hit|beats|beat|chokes|choked|slaps|slapped|kicks|kicked|punches|punched|strangles|strangled|rapes|raped|molests|molested|whips|whipped|burns|burned|shoves|shoved|assaulted|assaults|abuses|abused|attacked|attacks|hurts|hurting|hitting|beating|abusing|molesting|raping|choking|slapping|punching|kicking|burning|pushed|pushes|threw|throws|drugged|drugs|threatens|threatened|grabs|grabbed)';
+const hits =
+  '(hits|hit|beats|beat|chokes|choked|slaps|slapped|kicks|kicked|punches|punched|strangles|strangled|rapes|raped|molests|molested|whips|whipped|burns|burned|shoves|shoved|assaulted|assaults|abuses|abused|attacked|attacks|hurts|hurting|hitting|beating|abusing|molesting|raping|choking|slapping|punching|kicking|burning|pushed|pushes|threw|throws|drugged|drugs|threatens|threatened|grabs|grabbed)';
 
 const abuse: CrisisPhrases = {
   id: 'crisis.abuse',

@@ -8,7 +8,10 @@ export const raising: readonly CrisisPhrases[] = [
     kind: 'means',
     severity: 3,
     score: 0,
-    phrases: [crisisNames['pills']!, '(gun|rope|noose|bridge|razor|blade|knife|train tracks|overdose|cliff|rooftop|belt|exhaust)'],
+    phrases: [
+      crisisNames['pills']!,
+      '(gun|rope|noose|bridge|razor|blade|knife|train tracks|overdose|cliff|rooftop|belt|exhaust)',
+    ],
   },
   {
     id: 'crisis.intent',

@@ -113,7 +113,7 @@ export const noRisk: Readonly<Record<string, readonly string[]>> = {
     'I am ready to go home now.',
     'The meeting will be over soon.',
     "I'm done with this project.",
-    "Mom said goodbye to everyone at the airport.",
+    'Mom said goodbye to everyone at the airport.',
   ],
   'distress without risk': [
     'I feel so sad today.',
