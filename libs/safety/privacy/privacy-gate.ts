@@ -41,8 +41,8 @@ const placeOf = (match: RegExpExecArray): Place => ({
 const isWithin = (span: PersonalSpan, places: readonly Place[]): boolean =>
   places.some(({ start, end }) => start <= span.start && span.end <= end);
 
-/** @param spans as `findPersonal` gave them for this text, where it was asked already */
-export function checkPrivacy(text: string, spans: readonly PersonalSpan[] = findPersonal(text)): GateResult {
+/** The gate's word on what `findPersonal` found. */
+export function checkPrivacy(spans: readonly PersonalSpan[]): GateResult {
   const gravest = spans.reduce<PersonalType | undefined>(
     (worst, { type }) =>
       worst === undefined || personalKinds[type].severity > personalKinds[worst].severity ? type : worst,
