@@ -1,4 +1,4 @@
-export const benchParts = ['all', 'infer', 'memory', 'gateway', 'limits', 'soak', 'peers', 'audit'] as const;
+export const benchParts = ['all', 'infer', 'memory', 'gateway', 'limits', 'soak', 'peers', 'audit', 'safety'] as const;
 export type BenchPart = (typeof benchParts)[number];
 
 export interface BenchOptions {

@@ -1,4 +1,4 @@
-// `npm run bench [-- infer|memory|limits|soak|gateway|peers|audit] [--short] [--rounds=N] [--seconds=N]
+// `npm run bench [-- infer|memory|limits|soak|gateway|peers|audit|safety] [--short] [--rounds=N] [--seconds=N]
 // [--requests=N] [--minutes=N] [--only=name,...]`: what Sluice reaches beside baselines and peers of the same minute.
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
@@ -9,6 +9,7 @@ import { benchGatewayPeers } from './bench-gateway-peers.ts';
 import { benchInfer } from './bench-infer.ts';
 import { benchMemory } from './bench-memory.ts';
 import { benchPeers } from './bench-peers.ts';
+import { benchSafety } from './bench-safety.ts';
 import { benchSoak } from './bench-soak.ts';
 import { offerModel } from './bench-models.ts';
 import { readBenchOptions } from './bench-options.ts';
@@ -21,6 +22,9 @@ const isWanted = (part: string): boolean => options.part === part || options.par
 // A PostgreSQL of its own is all that it needs, and nothing else shall run beside it.
 if (isWanted('audit')) await benchAudit(options);
 if (options.part === 'audit') process.exit(0);
+
+if (isWanted('safety')) benchSafety(options);
+if (options.part === 'safety') process.exit(0);
 
 if (isWanted('limits')) {
   say('limits: one admission and its release');

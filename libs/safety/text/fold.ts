@@ -57,7 +57,10 @@ function foldAnew(codePoint: number): Fold {
   const plain = given.normalize('NFKD').replace(marks, '').trim();
   if (plain === '') return { units: ' ', foreign: 0, isForeign: false };
   const small = plain.toLowerCase().replace(marks, '');
-  const latin = [...small].map(withoutStroke).join('').normalize('NFC');
+  // What a letter is made of may itself be read as something else.
+  const latin = [...[...small].map(withoutStroke).join('').normalize('NFC')]
+    .map((part) => (part === given || part < '\u0080' ? part : foldOf(part.codePointAt(0)!).units))
+    .join('');
   if (/^[\u0000-\u007f]+$/.test(latin)) return { units: latin, foreign: 0, isForeign: false };
   const foreign = own || lookalike(plain.codePointAt(0)!) || lookalike(latin.codePointAt(0)!);
   return { units: latin, foreign, isForeign: /\p{L}/u.test(latin) };
