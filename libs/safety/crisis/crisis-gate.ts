@@ -133,40 +133,40 @@ function subjectOf({ words }: ReadText, hit: Hit, speaker: Speaker, context: Cri
   return speaker;
 }
 
+const bodily: ReadonlySet<CrisisKind> = new Set([
+  'self-harm',
+  'attempt',
+  'danger',
+  'harm-to-others',
+  'coded',
+  'indirect',
+]);
+const spoken: ReadonlySet<CrisisKind> = new Set(['passive', 'active', 'burden']);
+const veiledKinds: ReadonlySet<CrisisKind> = new Set(['coded', 'indirect']);
+
 function isMeantOtherwise(hit: Hit, kind: CrisisKind, speaker: Speaker, context: CrisisContext): boolean {
-  const { sentence } = hit;
-  if (context.in('context.fiction', sentence) && (speaker !== 'self' || kind === 'harm-to-others' || kind === 'abuse'))
+  return isPlayedOrTold(hit, kind, speaker, context) || isOfThings(hit, kind, context);
+}
+
+/** In a game, a story or the news. */
+function isPlayedOrTold({ sentence }: Hit, kind: CrisisKind, speaker: Speaker, context: CrisisContext): boolean {
+  const ofActs = kind === 'harm-to-others' || kind === 'abuse';
+  if (context.in('context.fiction', sentence) && (speaker !== 'self' || ofActs)) return true;
+  if (context.in('context.game', sentence)) return true;
+  if (bodily.has(kind) && (context.near('context.game', sentence) || context.near('context.fiction', sentence)))
     return true;
-  if (context.in('context.game', sentence) && kind !== 'abuse') return true;
-  const isBodily =
-    kind === 'self-harm' ||
-    kind === 'attempt' ||
-    kind === 'danger' ||
-    kind === 'harm-to-others' ||
-    kind === 'coded' ||
-    kind === 'indirect';
-  if (isBodily && (context.near('context.game', sentence) || context.near('context.fiction', sentence))) return true;
-  if (isBodily && context.in('context.sport', sentence)) return true;
-  if (kind === 'abuse' && (context.in('context.game', sentence) || context.in('context.sport', sentence))) return true;
-  if ((kind === 'self-harm' || kind === 'attempt') && context.in('context.accident', sentence)) return true;
-  if (
-    kind === 'harm-to-others' &&
-    (context.in('context.technical', sentence) ||
-      context.in('context.humour', sentence) ||
-      context.in('context.trivial', sentence))
-  )
-    return true;
-  if (
-    (kind === 'coded' || kind === 'indirect') &&
-    (context.in('context.technical', sentence) || context.in('context.trivial', sentence))
-  )
-    return true;
-  if (speaker === 'other' && (context.near('context.news', sentence) || context.near('context.fiction', sentence)))
-    return true;
-  if ((kind === 'passive' || kind === 'active' || kind === 'burden') && context.in('context.trivial', sentence)) {
-    return context.in('context.humour', sentence) || context.phraseCount < 4;
-  }
-  return false;
+  return speaker === 'other' && (context.near('context.news', sentence) || context.near('context.fiction', sentence));
+}
+
+/** Of sports, accidents, machines, and the little troubles of a day. */
+function isOfThings({ sentence }: Hit, kind: CrisisKind, context: CrisisContext): boolean {
+  const has = (id: Parameters<CrisisContext['in']>[0]): boolean => context.in(id, sentence);
+  if ((bodily.has(kind) || kind === 'abuse') && has('context.sport')) return true;
+  if ((kind === 'self-harm' || kind === 'attempt') && has('context.accident')) return true;
+  if (kind === 'harm-to-others') return has('context.technical') || has('context.humour') || has('context.trivial');
+  if (veiledKinds.has(kind)) return has('context.technical') || has('context.trivial');
+  if (!spoken.has(kind) || !has('context.trivial')) return false;
+  return has('context.humour') || context.phraseCount < 4;
 }
 
 function tenseOf({ words }: ReadText, hit: Hit, kind: CrisisKind): Tense {

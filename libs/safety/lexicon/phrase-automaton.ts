@@ -126,7 +126,7 @@ export class PhraseAutomaton {
       if (there === undefined) grouped.set(word, [place]);
       else there.push(place);
     }
-    return grouped as Map<number, State | readonly number[]>;
+    return grouped;
   }
 
   private partOf(item: PhraseItem, entry: number, wordsOf: WordsOf): Part {

@@ -135,11 +135,11 @@ const split = new Map(Object.entries(table).map(([short, long]) => [short, long.
 /** Short forms as they are written where the apostrophe is left out. */
 export const shortForms: readonly string[] = [...split.keys()].map((short) => short.replaceAll("'", ''));
 
-for (const [short, long] of [...split]) {
+for (const [short, long] of Object.entries(table)) {
   const bare = short.replaceAll("'", '');
   // "ill", "well", "hell", "shell", "id", "wed" and "were" are words of their own.
   if (bare !== short && !/^(?:ill|well|hell|shell|id|hed|shed|wed|were|lets)$/.test(bare) && !split.has(bare))
-    split.set(bare, long);
+    split.set(bare, long.split(' '));
 }
 
 /** @returns the words that a short form stands for; undefined when it stands for itself */

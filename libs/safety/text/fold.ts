@@ -21,7 +21,7 @@ const rightToLeftOverride = 0x202e;
 const popDirection = 0x202c;
 
 /** Format characters (zero-width, bidi controls, soft hyphen, tags), marks, variation selectors, fillers, lone surrogates. */
-const unseen = /^(?:\p{Cf}|\p{M}|\p{Cs}|[\u115f\u1160\u3164\uffa0\u2800\u0000])$/u;
+const unseen = /^(?:\p{Cf}|\p{M}|\p{Cs}|[\u115f\u1160\u3164\uffa0\u2800])$/u;
 const marks = /\p{M}/gu;
 const quotes: Readonly<Record<string, string>> = { '‘': "'", '’': "'", '‛': "'", '′': "'", ʼ: "'", '`': "'", '´': "'" };
 
@@ -61,7 +61,7 @@ function foldAnew(codePoint: number): Fold {
   const latin = [...[...small].map(withoutStroke).join('').normalize('NFC')]
     .map((part) => (part === given || part < '\u0080' ? part : foldOf(part.codePointAt(0)!).units))
     .join('');
-  if (/^[\u0000-\u007f]+$/.test(latin)) return { units: latin, foreign: 0, isForeign: false };
+  if ([...latin].every((each) => each < '\u0080')) return { units: latin, foreign: 0, isForeign: false };
   const foreign = own || lookalike(plain.codePointAt(0)!) || lookalike(latin.codePointAt(0)!);
   return { units: latin, foreign, isForeign: /\p{L}/u.test(latin) };
 }

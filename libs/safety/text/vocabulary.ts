@@ -140,7 +140,8 @@ export class Vocabulary {
     if (unknown[length]! * 2 > length || longest[length]! < 4) return undefined;
     const ends: number[] = letters.length > length ? [letters.length] : [];
     for (let end = length; end > 0; end = from[end]!) {
-      const isStranger = end - from[end]! === 1 && !this.words.has(letters[end - 1]!);
+      const begin = from[end]!;
+      const isStranger = end - begin === 1 && !this.words.has(letters[end - 1]!);
       const nextFrom = ends.at(-1);
       const followsStranger = nextFrom === end + 1 && !this.words.has(letters[end]!);
       if (!(isStranger && followsStranger)) ends.push(end);

@@ -30,6 +30,8 @@ export interface Words {
 
 /** A sentence without an end is cut here, so that looking around in it stays bounded. */
 const mostSentenceWords = 300;
+/** So many letters with gaps are put together at a time. */
+const mostSpacedLetters = 240;
 /** Longer runs without white space are read, but nothing hidden is looked for in them. */
 const longestHiding = 64;
 const openers = '"“„«‟';
@@ -126,28 +128,7 @@ class WordReader {
   private readSpacedOut(from: number): number {
     const { folded } = this;
     if (!isLatin(folded.charCodeAt(from)) || (from > 0 && isWordUnit(folded.charCodeAt(from - 1)))) return from;
-    const places: number[] = [from];
-    const wide = new Set<number>();
-    let at = from + 1;
-    while (at < folded.length && places.length < 240) {
-      let next = at;
-      while (next < folded.length && next - at < 4 && !isWordUnit(folded.charCodeAt(next))) next += 1;
-      // `d o n ' t`
-      if (folded.charCodeAt(next) === 39 && isSpace(folded.charCodeAt(next + 1))) {
-        next += 1;
-        while (next < folded.length && next - at < 4 && !isWordUnit(folded.charCodeAt(next))) next += 1;
-        if (isLatin(folded.charCodeAt(next)) && !isWordUnit(folded.charCodeAt(next + 1))) {
-          places.push(next);
-          at = next + 1;
-          continue;
-        }
-      }
-      if (next === at || next >= folded.length || !isLatin(folded.charCodeAt(next))) break;
-      if (next + 1 < folded.length && isWordUnit(folded.charCodeAt(next + 1))) break;
-      if (next - at > 1 && isSpace(folded.charCodeAt(at))) wide.add(places.length);
-      places.push(next);
-      at = next + 1;
-    }
+    const { places, wide } = this.spacedLetters(from);
     if (places.length < 3) return from;
     const letters = places.map((place) => folded[place]!).join('');
     const ends =
@@ -163,6 +144,32 @@ class WordReader {
       begin = end;
     }
     return places.at(-1)! + 1;
+  }
+
+  /** `wide`: how many letters stand before each gap that is wider than the others. */
+  private spacedLetters(from: number): { places: number[]; wide: Set<number> } {
+    const { folded } = this;
+    const places: number[] = [from];
+    const wide = new Set<number>();
+    let at = from + 1;
+    while (at < folded.length && places.length < mostSpacedLetters) {
+      let next = this.pastSigns(at, at);
+      const isLost = folded.charCodeAt(next) === 39 && isSpace(folded.charCodeAt(next + 1));
+      // `d o n ' t`
+      if (isLost) next = this.pastSigns(next + 1, at);
+      if (next === at || next >= folded.length || !isLatin(folded.charCodeAt(next))) break;
+      if (next + 1 < folded.length && isWordUnit(folded.charCodeAt(next + 1))) break;
+      if (!isLost && next - at > 1 && isSpace(folded.charCodeAt(at))) wide.add(places.length);
+      places.push(next);
+      at = next + 1;
+    }
+    return { places, wide };
+  }
+
+  private pastSigns(from: number, since: number): number {
+    let next = from;
+    while (next < this.folded.length && next - since < 4 && !isWordUnit(this.folded.charCodeAt(next))) next += 1;
+    return next;
   }
 
   private knowsOne(letters: string, ends: readonly number[]): boolean {
@@ -220,7 +227,7 @@ class WordReader {
     while (stop > begin && trim.includes(folded[stop - 1]!)) stop -= 1;
     while (begin < stop && trim.includes(folded[begin]!)) begin += 1;
     const core = folded.slice(begin, stop).replaceAll("'", '');
-    if (core.length < 2 || (/^[a-z]+$/.test(core) === true && !/(.)\1\1/.test(core))) return false;
+    if (core.length < 2 || (/^[a-z]+$/.test(core) && !/(.)\1\1/.test(core))) return false;
     if (/^(?:[^a-z]*|\d+[a-z]{1,2}|[a-z]\d+)$/.test(core)) return false;
     if (/[./]/.test(core) && !/[^a-z./]/.test(core)) return false;
     const meant = this.vocabulary.unmask(core);
