@@ -7,7 +7,6 @@ import {
   PayloadRecorder,
   PayloadWindows,
   registerPayloadMetrics,
-  StructuredRedactor,
   SubjectPseudonyms,
 } from '#libs/audit';
 import {
@@ -24,6 +23,7 @@ import {
 import { RequestArchive } from '#libs/inference';
 import { days } from '#libs/kernel';
 import type { Logger, SluiceConfig, Telemetry } from '#libs/platform';
+import { PersonalRedactor } from '#libs/safety';
 import type { Database } from '#libs/store';
 import { CertificateKey } from './privacy/certificate-key.js';
 
@@ -65,7 +65,7 @@ export function assemblePrivacy(surroundings: PrivacySurroundings, stack: AsyncD
   const stores = erasureStores({ database, dataKeys, requestRetentionDays, payloadRetentionDays });
   const payloadWindows = new PayloadWindows(database);
   const openWindows = new OpenWindows(payloadWindows, log);
-  const redactor = new StructuredRedactor();
+  const redactor = new PersonalRedactor();
   const payloads = stack.use(new PayloadRecorder({ database, dataKeys, windows: openWindows, redactor, log }));
   if (surroundings.telemetry !== undefined) registerPayloadMetrics(surroundings.telemetry.meter, payloads);
   const erasures = new Erasures(database, new ErasureWorkflows(link), log);

@@ -8,9 +8,10 @@ export {
   PayloadRecorder,
   PayloadStore,
   PayloadWindows,
-  StructuredRedactor,
   type PayloadEntry,
+  type PayloadRedactor,
   type PayloadWindow,
+  type Redactions,
 } from './payloads/index.js';
 export { AppendReceipts } from './append-receipts.js';
 export { registerPayloadMetrics } from './audit-metrics.js';

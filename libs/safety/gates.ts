@@ -1,6 +1,8 @@
 import type { GateResult, Severity } from './contracts.js';
 import { judgeCrisis } from './crisis/crisis-gate.js';
 import { highest, sentencesOf, type LearnedHead } from './learned-head.js';
+import { checkPrivacy, findPersonal } from './privacy/privacy-gate.js';
+import { checkRedaction, redactFinally } from './redaction/final-redaction.js';
 import { safetyLexicon } from './safety-lexicon.js';
 import { judgeToxicity, type ToxicityResult } from './toxicity/toxicity-gate.js';
 
@@ -8,6 +10,10 @@ import { judgeToxicity, type ToxicityResult } from './toxicity/toxicity-gate.js'
 export interface TextJudgement {
   readonly crisis: GateResult;
   readonly toxicity: ToxicityResult;
+  readonly privacy: GateResult;
+  readonly redaction: GateResult;
+  /** The text without what tells who somebody is. */
+  readonly redacted: string;
 }
 
 /** Learned halves, where there are any. */
@@ -29,14 +35,22 @@ export class TextGates {
     const { lexicon, crisis, toxicity } = this.parts;
     const read = lexicon.read(text);
     const [fromCrisis, fromToxicity] = [judgeCrisis(read, crisis), judgeToxicity(read, toxicity)];
+    const personal = personalJudgement(text);
     if (this.heads.crisis === undefined && this.heads.toxicity === undefined)
-      return { crisis: fromCrisis, toxicity: fromToxicity };
+      return { crisis: fromCrisis, toxicity: fromToxicity, ...personal };
     const sentences = sentencesOf(read);
     return {
+      ...personal,
       crisis: withHead(fromCrisis, this.heads.crisis, sentences, 1),
       toxicity: withHead(fromToxicity, this.heads.toxicity, sentences, 2),
     };
   }
+}
+
+function personalJudgement(text: string): Pick<TextJudgement, 'privacy' | 'redaction' | 'redacted'> {
+  const found = findPersonal(text);
+  const redaction = redactFinally(text, found);
+  return { privacy: checkPrivacy(found), redaction: checkRedaction(redaction), redacted: redaction.text };
 }
 
 /** The more worried of the rules and the head. A head that fails leaves the rules alone, and says so. */

@@ -1,4 +1,4 @@
-import { foldText, readWords, safetyLexicon, TextGates } from '#libs/safety';
+import { foldText, readWords, redactFinally, safetyLexicon, TextGates } from '#libs/safety';
 import type { BenchOptions } from './bench-options.ts';
 import { say } from './bench-report.ts';
 
@@ -27,6 +27,7 @@ export function benchSafety({ rounds }: BenchOptions): void {
     'fold letters': foldText,
     'and read words': (text) => readWords(text, lexicon.vocabulary),
     'and find phrases': (text) => lexicon.read(text),
+    'find and redact persons': (text) => redactFinally(text),
     'and judge: all of it': (text) => gates.judge(text),
   };
   for (const tokens of lengths) {

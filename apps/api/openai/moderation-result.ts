@@ -29,13 +29,21 @@ export function moderationResult(judgement: TextJudgement, channel: Channel | un
   const scores = scoresOf(judgement);
   const entries = <Value>(value: (score: number) => Value): Record<string, Value> =>
     Object.fromEntries(moderationCategories.map((category) => [category, value(scores.get(category) ?? 0)]));
-  const { crisis, toxicity } = judgement;
+  const { crisis, toxicity, privacy, redaction, redacted } = judgement;
   return {
     flagged: crisis.flagged || toxicity.flagged,
     categories: entries((score) => score >= counts),
     category_scores: entries((score) => score),
     category_applied_input_types: entries(() => ['text']),
-    sluice: { gates: { crisis: gateOf(crisis, channel), toxicity: gateOf(toxicity, channel) } },
+    sluice: {
+      gates: {
+        crisis: gateOf(crisis, channel),
+        toxicity: gateOf(toxicity, channel),
+        privacy: gateOf(privacy, channel),
+        redaction: gateOf(redaction, channel),
+      },
+      redacted,
+    },
   };
 }
 

@@ -51,6 +51,27 @@ it('says what each gate found, and where in the input', async () => {
   expect(toxicity).toMatchObject({ flagged: false, spans: [] });
 });
 
+it('says what tells who somebody is, and gives the text without it', async () => {
+  const input = 'My name is Tamika Jones, I work at Rivermead Foods, call 212-555-0173.';
+  const { answer } = await send({ input });
+  const { gates, redacted } = answer.results[0].sluice;
+  const at = (type: string, words: string) => ({
+    type,
+    start: input.indexOf(words),
+    end: input.indexOf(words) + words.length,
+  });
+  const [name, phone] = [at('name', 'Tamika Jones'), at('phone', '212-555-0173')];
+  expect(gates.privacy).toMatchObject({ flagged: true, severity: 4, category: 'name' });
+  expect(gates.privacy.spans).toEqual([name, at('employer', 'Rivermead Foods'), phone]);
+  expect(gates.redaction).toMatchObject({
+    flagged: true,
+    spans: [name, phone],
+    rules: ['redaction.name', 'redaction.phone'],
+  });
+  expect(redacted).toBe('My name is [NAME], I work at Rivermead Foods, call [PHONE].');
+  expect((await send({ input: redacted })).answer.results[0].sluice.redacted).toBe(redacted);
+});
+
 it('tells the words of a simulated client from those of a person', async () => {
   const ask = (channel: string) => send({ input: 'I want to kill myself.', sluice: { channel } });
   const subjectOf = async (channel: string) => (await ask(channel)).answer.results[0].sluice.gates.crisis.subject;

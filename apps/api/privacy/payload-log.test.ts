@@ -85,7 +85,7 @@ it('ends by itself by the clock of the database, whatever a process believes', a
 it('shows a payload only to who says why, redacted, and keeps proof of each reading', async () => {
   await call('operator', 'POST', path, why);
   const entry = await log('client-7', { text: 'I am jane@example.com, card 4111 1111 1111 1111' });
-  expect(entry.redactions).toEqual({ email: 1, card: 1 });
+  expect(entry.redactions).toEqual({ email: 1, credit_card: 1 });
   const url = `/api/payloads/${entry.id}/read`;
   const reading = { purpose: 'incident', reason: 'a wrong answer was reported' };
   for (const role of ['admin', 'operator', 'analyst', 'caller'] as const)
@@ -93,7 +93,7 @@ it('shows a payload only to who says why, redacted, and keeps proof of each read
   expect((await call('auditor', 'POST', url, { purpose: 'incident' })).statusCode).toBe(422);
   expect(await audits('payload.read')).toEqual([]);
   const read = await call('on-call', 'POST', url, reading);
-  expect(read.json()).toMatchObject({ id: entry.id, content: { text: 'I am [email], card [card]' } });
+  expect(read.json()).toMatchObject({ id: entry.id, content: { text: 'I am [EMAIL], card [CREDIT_CARD]' } });
   expect(await audits('payload.read')).toMatchObject([
     {
       resource: `payload:${entry.id}`,

@@ -4,4 +4,3 @@ export { PayloadRecorder, type CapturedPayload } from './payload-recorder.js';
 export type { PayloadRedactor, Redactions } from './payload-redactor.js';
 export { DataKeyStore, PayloadStore } from './payload-store.js';
 export { longestWindowSeconds, PayloadWindows, type PayloadWindow } from './payload-windows.js';
-export { StructuredRedactor } from './structured-redactor.js';
