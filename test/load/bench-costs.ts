@@ -82,7 +82,7 @@ function sayVariant(name: string, rounds: readonly CostRound[]): void {
   sayRate(
     name,
     summaryOf(rounds),
-    `   ${median(rounds.map(({ processorUs }) => processorUs)).toFixed(1)} µs of the processor`,
+    `   ${median(rounds.map(({ processorUs }) => processorUs)).toFixed(1)} µs of the processor (${each})`,
   );
 }
 

@@ -1,4 +1,15 @@
-export const benchParts = ['all', 'infer', 'memory', 'gateway', 'limits', 'soak', 'peers', 'audit', 'costs', 'safety'] as const;
+export const benchParts = [
+  'all',
+  'infer',
+  'memory',
+  'gateway',
+  'limits',
+  'soak',
+  'peers',
+  'audit',
+  'costs',
+  'safety',
+] as const;
 export type BenchPart = (typeof benchParts)[number];
 
 export interface BenchOptions {
