@@ -191,7 +191,7 @@ it('logs a payload on request, sealed, so that nothing but a reading with a reas
   payloadId = held.id as string;
   requestId = held.requestId as string;
   const read = await call('POST', `/api/payloads/${payloadId}/read`, why);
-  expect(read.body.content.inputs[0].data).toEqual([`${marker} says [email]`]);
+  expect(read.body.content.inputs[0].data).toEqual([`${marker} says [EMAIL]`]);
   expect((await call('DELETE', '/api/endpoints/tone/payload-log')).status).toBe(200);
   await expectNoTrace();
 });
@@ -229,9 +229,9 @@ it('logs what is said to language models in the same way, whole and streamed, an
     const read = await call('POST', `/api/payloads/${held.id}/read`, why);
     expect([path, read.status]).toEqual([path, 200]);
     const content = JSON.stringify(read.body.content.input);
-    expect([path, content]).toEqual([path, expect.stringContaining(`${marker} says [email]`)]);
+    expect([path, content]).toEqual([path, expect.stringContaining(`${marker} says [EMAIL]`)]);
     expect(content).not.toContain(subject);
-    expect(read.body.content.output).toEqual([{ index: 0, text: `${marker}: write to [email]` }]);
+    expect(read.body.content.output).toEqual([{ index: 0, text: `${marker}: write to [EMAIL]` }]);
   }
   expect((await call('DELETE', '/api/endpoints/far/payload-log')).status).toBe(200);
   heldOfFar = (await heldOf('far')).length;
@@ -267,7 +267,7 @@ it('takes whom a request over gRPC is about from its metadata, into record and p
   // Payloads are written in their order, so that nothing of before is still on its way.
   expect((await heldOf('far')).length).toBe(heldOfFar);
   const read = await call('POST', `/api/payloads/${held.id}/read`, why);
-  expect(read.body.content.inputs[0].data).toEqual([`${marker} says [email]`]);
+  expect(read.body.content.inputs[0].data).toEqual([`${marker} says [EMAIL]`]);
   expect((await call('DELETE', '/api/endpoints/tone/payload-log')).status).toBe(200);
   const { requests } = await vi.waitFor(async () => {
     const { body } = await call('GET', `/api/requests?subject=${subject}&endpoint=tone&limit=500`);

@@ -10,6 +10,7 @@ import { median, say, sayRate, summaryOf } from './bench-report.ts';
 import { load, type LoadResult, type LoadRun } from './load-client.ts';
 
 const connections = 32;
+const warmUpSeconds = 4;
 const goals = { access: 15, records: 5, redisMs: 1, recordsPerSecond: 10_000 };
 
 type Variant = 'whole' | 'access' | 'records';
@@ -28,24 +29,15 @@ interface CostRound extends LoadResult {
  */
 export async function benchCosts(sluice: SluiceInstance, options: BenchOptions): Promise<void> {
   await limitEverybody(sluice);
-  const without = (part: string): Record<string, string> => ({
-    NODE_OPTIONS: `--import ${fileURLToPath(new URL('./api-without.mjs', import.meta.url))}`,
-    SLUICE_BENCH_WITHOUT: part,
-  });
-  await using whole = await ApiFleet.start(sluice, 1);
-  await using access = await ApiFleet.start(sluice, 1, without('access'));
-  await using records = await ApiFleet.start(sluice, 1, without('records'));
-  const fleets: Record<Variant, ApiFleet> = { whole, access, records };
   const key = await sluice.adminKey();
-  const { rounds, secondsPerRound: seconds } = options;
-  for (const fleet of Object.values(fleets)) await load({ ...targetOf(fleet, key), connections, seconds: seconds * 2 });
+  const { rounds } = options;
   const results: Record<Variant, CostRound[]> = { whole: [], access: [], records: [] };
   for (let round = 0; round < rounds; round += 1) {
     // Each round begins with another one, so that none always has what the one before left behind.
     const order = (['whole', 'access', 'records'] as const).map((_, index, all) => all[(index + round) % all.length]!);
-    for (const name of order) results[name].push(await costRound(fleets[name], key, seconds));
+    for (const name of order) results[name].push(await costRound(sluice, name, key, options));
   }
-  say(`\ncosts, dense model, ${connections} connections, median of ${rounds} rounds of ${seconds} s`);
+  say(`\ncosts, dense model, ${connections} connections, median of ${rounds} rounds, each with processes of its own`);
   sayVariant('the whole API', results.whole);
   sayVariant('without key, limits, budget', results.access);
   sayVariant('without request log', results.records);
@@ -53,7 +45,7 @@ export async function benchCosts(sluice: SluiceInstance, options: BenchOptions):
   sayCost('request log', results.whole, results.records, goals.records);
   const logged = summaryOf(results.whole).requestsPerSecond;
   say(`  records written in batches     ${Math.round(logged)} a second (goal ${goals.recordsPerSecond})`);
-  await addedByRedis(sluice, targetOf(whole, key), options);
+  await addedByRedis(sluice, key, options);
 }
 
 const targetOf = ({ bases: [base] }: ApiFleet, key: string): Target => ({
@@ -62,13 +54,26 @@ const targetOf = ({ bases: [base] }: ApiFleet, key: string): Target => ({
   body: jsonRequest('dense'),
 });
 
-async function costRound(fleet: ApiFleet, key: string, seconds: number): Promise<CostRound> {
+/** A process for each round: how its code happens to be compiled and laid out makes more difference than what is measured. */
+async function costRound(
+  sluice: SluiceInstance,
+  variant: Variant,
+  key: string,
+  { secondsPerRound: seconds }: BenchOptions,
+): Promise<CostRound> {
+  await using fleet = await ApiFleet.start(sluice, 1, variant === 'whole' ? {} : without(variant));
+  await load({ ...targetOf(fleet, key), connections, seconds: warmUpSeconds });
   const before = await processorUsOf(fleet.pids[0]!);
   const result = await load({ ...targetOf(fleet, key), connections, seconds });
   // Records and settlements of the last moment are still written.
   await pause(600);
   return { ...result, processorUs: ((await processorUsOf(fleet.pids[0]!)) - before) / result.requests };
 }
+
+const without = (part: string): Record<string, string> => ({
+  NODE_OPTIONS: `--import ${fileURLToPath(new URL('./api-without.mjs', import.meta.url))}`,
+  SLUICE_BENCH_WITHOUT: part,
+});
 
 /** Processor time of a process so far, in its own code and in the kernel for it. Linux counts it in hundredths of a second. */
 async function processorUsOf(pid: number): Promise<number> {
@@ -89,23 +94,23 @@ function sayVariant(name: string, rounds: readonly CostRound[]): void {
 /** The whole way with the limits in Redis beside the same in process, one request at a time. */
 async function addedByRedis(
   sluice: SluiceInstance,
-  inProcess: Target,
+  key: string,
   { rounds, secondsPerRound: seconds }: BenchOptions,
 ): Promise<void> {
   if (!hasRedis) return say('  no Redis on this machine: its cost was not measured');
   await using redis = await RedisServer.start();
+  await using alone = await ApiFleet.start(sluice, 1);
   await using shared = await ApiFleet.start(sluice, 1, { REDIS_URL: redis.url, SLUICE_API_PROCESSES: '2' });
-  const inRedis = { ...inProcess, url: `${shared.bases[0]}/v2/models/dense/infer` };
-  await load({ ...inRedis, connections: 1, seconds });
+  const targets = [targetOf(alone, key), targetOf(shared, key)] as const;
+  for (const target of targets) await load({ ...target, connections: 1, seconds: warmUpSeconds });
   const added: number[] = [];
   for (let round = 0; round < rounds; round += 1) {
-    const here = await load({ ...inProcess, connections: 1, seconds });
-    const there = await load({ ...inRedis, connections: 1, seconds });
+    const here = await load({ ...targets[0], connections: 1, seconds });
+    const there = await load({ ...targets[1], connections: 1, seconds });
     added.push(there.p50Ms - here.p50Ms);
   }
-  say(
-    `  limits in Redis                ${median(added).toFixed(2)} ms more at p50, one connection (goal at most ${goals.redisMs} ms)`,
-  );
+  const more = median(added).toFixed(2);
+  say(`  limits in Redis                ${more} ms more at p50, one connection (goal at most ${goals.redisMs} ms)`);
 }
 
 function sayCost(name: string, whole: readonly CostRound[], part: readonly CostRound[], goal: number): void {
