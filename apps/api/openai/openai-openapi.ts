@@ -179,15 +179,15 @@ const moderationSchemas: Record<string, object> = {
     required: ['input'],
     properties: {
       input: { anyOf: [text(), { type: 'array', items: text(), minItems: 1, maxItems: 2_048 }] },
-      model: text('Left to the platform.'),
-      sluice: {
+      model: nullable({ type: 'string', description: 'Left to the platform.' }),
+      sluice: nullable({
         type: 'object',
         properties: {
-          channel: { enum: channels, description: 'Whose words they are.' },
-          scenario: text('The scenario that was declared.'),
-          contexts: { type: 'array', items: words, description: 'The turn before each input.' },
+          channel: { enum: [...channels, null], description: 'Whose words they are.' },
+          scenario: nullable({ type: 'string', maxLength: 200, description: 'The scenario that was declared.' }),
+          contexts: nullable({ type: 'array', items: words, description: 'The turn before each input.' }),
         },
-      },
+      }),
     },
   },
   OpenAiModeration: {
