@@ -48,7 +48,7 @@ describe('a login that is not meant for the application', () => {
     ['may run programs', (_db, user) => `GRANT pg_execute_server_program TO ${user}`, /pg_execute_server_program/],
     ['may change one column', (_db, user) => `GRANT UPDATE (actor) ON audit_events TO ${user}`, /of audit_events/],
     ['may set the retention', (_db, user) => `GRANT UPDATE ON audit_retention TO ${user}`, /of audit_retention/],
-    ['may hang triggers', (_db, user) => `GRANT TRIGGER ON audit_links TO ${user}`, /of audit_links/],
+    ['may hang triggers', (_db, user) => `GRANT TRIGGER ON audit_blocks TO ${user}`, /of audit_blocks/],
     ['may create', (_db, user) => `GRANT CREATE ON SCHEMA public TO ${user}`, /^may create in the schema/],
   ])('has no wall when it %s', async (_what, statement, gap) => {
     await using db = await freshDatabase();
@@ -80,9 +80,9 @@ describe('a login that is not meant for the application', () => {
     await withLogins(db, async (make) => {
       const between = await make();
       const user = await make('NOINHERIT IN ROLE sluice_app');
-      await db.database.query(`ALTER TABLE audit_links OWNER TO ${between}; GRANT ${between} TO ${user}`);
+      await db.database.query(`ALTER TABLE audit_blocks OWNER TO ${between}; GRANT ${between} TO ${user}`);
       await using application = await restricted(withUser(db.url, user));
-      expect(application.wallGaps).toContain('owns audit_links, or is a member of its owner');
+      expect(application.wallGaps).toContain('owns audit_blocks, or is a member of its owner');
       await db.database.query(`REASSIGN OWNED BY ${between} TO current_user`);
     });
   });

@@ -106,7 +106,8 @@ describe("the application's own login", () => {
     await using application = await restricted(await db.applicationUrl());
     await application.query(insertEvent);
     await application.query(
-      `INSERT INTO audit_links (position, event_seq, hash, mac, key_id) SELECT 1, seq, '', '', 'k' FROM audit_events`,
+      `INSERT INTO audit_blocks (first_position, last_position, min_seq, max_seq, seqs, hashes, macs, key_id)
+         SELECT 1, 1, seq, seq, ARRAY[seq], decode(repeat('00', 32), 'hex'), decode(repeat('00', 32), 'hex'), 'k' FROM audit_events`,
     );
     await application.query(`INSERT INTO audit_tombstones (first_position, last_position, body) VALUES (1, 1, '{}')`);
     for (const place of ['pg_temp, public', 'public, pg_temp']) {

@@ -39,7 +39,7 @@ async function expectWall(url: string): Promise<void> {
   expect(login.wallGaps).toEqual([]);
   for (const statement of [
     `UPDATE audit_events SET actor = 'x'`,
-    'DELETE FROM audit_links',
+    'DELETE FROM audit_blocks',
     'DROP TABLE audit_checkpoints',
     'ALTER TABLE audit_events DISABLE TRIGGER ALL',
     'SET ROLE sluice',
