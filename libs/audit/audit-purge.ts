@@ -4,6 +4,8 @@ import { tryLock, type Database, type Tx } from '#libs/store';
 import { appendAudit } from './audit-trail.js';
 import type { AuditKeys } from './audit-keys.js';
 import { chainEnd } from './chain-block.js';
+import { ChainCheck } from './chain-check.js';
+import { chainParts, checkPart } from './chain-reader.js';
 import { chainStart } from './chain-link.js';
 import { signedTombstone } from './checkpoint.js';
 
@@ -37,7 +39,7 @@ export class AuditPurge implements AsyncDisposable {
   start(): void {
     const run = (): void => {
       this.working = this.purge().catch((err: unknown) =>
-        this.settings.log.warn({ err }, 'old audit rows could not be purged; it is tried again later'),
+        this.settings.log.error({ err }, 'old audit rows could not be purged; it is tried again later'),
       );
     };
     this.timer = setInterval(run, secondsToMs(this.settings.everySeconds ?? defaultEverySeconds));
@@ -66,10 +68,12 @@ export class AuditPurge implements AsyncDisposable {
       const run = (await tryLock(tx, purgeLock)) ? await this.firstRun(tx) : undefined;
       if (run === undefined) return 0;
       const [firstPosition, lastPosition] = [Number(run.first), Number(run.last)];
+      const previousHash = await hashBefore(tx, firstPosition);
+      await this.refuseBent(firstPosition, lastPosition, previousHash);
       const stone = signedTombstone(keys, {
         firstPosition,
         lastPosition,
-        previousHash: await hashBefore(tx, firstPosition),
+        previousHash,
         lastHash: await hashOfRow(tx, lastPosition),
         oldestAt: run.oldestAt,
         newestAt: run.newestAt,
@@ -96,6 +100,20 @@ export class AuditPurge implements AsyncDisposable {
       log.info({ firstPosition, lastPosition, rows: removed }, 'audit rows were purged after their time');
       return removed;
     });
+  }
+
+  /**
+   * A row that was made older than it is would be gone for good, under a tombstone that says that all was well.
+   * Rows of a master key that nobody has any more are held against their hashes alone.
+   * @throws Error naming the first row that is not what was linked
+   */
+  private async refuseBent(firstPosition: number, lastPosition: number, previousHash: string): Promise<void> {
+    const { database, keys } = this.settings;
+    const from = { position: firstPosition - 1, hash: Buffer.from(previousHash, 'hex') };
+    const check = new ChainCheck({ publicKeys: new Map(), keys, from });
+    for await (const part of chainParts(database, firstPosition - 1, lastPosition)) checkPart(check, part);
+    const bent = check.findings.find(({ kind }) => kind !== 'key-unknown');
+    if (bent !== undefined) throw new Error(`nothing is purged beside what was bent: ${bent.problem}`);
   }
 
   /** The first rows beside each other that may all go. The last row of the chain stays, so that the chain has an end. */

@@ -103,6 +103,18 @@ describe('rows whose time is over', () => {
     expect(await kept()).toEqual(['new']);
   });
 
+  it('stay where one of them was made older than it is, so that this is found', async () => {
+    await append('thing:last', 'key:odd');
+    await made.checkpoints.write();
+    await db.database.query('ALTER TABLE audit_events DISABLE TRIGGER ALL');
+    await db.database.query(`UPDATE audit_events SET at = '2010-01-01' WHERE resource = 'thing:new'`);
+    // In the run of the youngest of the old rows.
+    await expect(made.purge.purge()).rejects.toThrow(/nothing is purged beside what was bent: row 12 /);
+    expect(await kept()).toContain('new');
+    const { isClean, findings } = await made.verify();
+    expect([isClean, findings.map(({ kind, position }) => [kind, position])]).toEqual([false, [['row-changed', 12]]]);
+  });
+
   it('stay while a legal hold covers them, and go after its release', async () => {
     const holds = new LegalHolds(db.database);
     const hold = await holds.create({ reason: 'case 7', actor: 'key:even', by: 'key:c', requestId: 'r' });

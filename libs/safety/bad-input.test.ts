@@ -50,6 +50,7 @@ const probes: Readonly<Record<string, string>> = {
   'words that weigh': 'really very so ',
   digits: '1!1|',
   hyphens: 'k-i-',
+  'what is redacted beside what was': '[AGE] a@b.c ',
 };
 
 it.each(Object.entries(probes))('takes time in proportion to the length of %s', (_name, probe) => {

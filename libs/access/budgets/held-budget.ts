@@ -145,7 +145,8 @@ export class HeldBudget {
     });
     waiting.unshift(...passedOver);
     // Those that came meanwhile, in their order: they would ask for a grant each, and others would come while they wait.
-    while (waiting.length > 0 && mine.reserve(waiting[0]!.amount)) waiting.shift()!.resolve(mine);
+    while (waiting.length > 0 && parts.clock.nowMs() < this.endsAtMs && mine.reserve(waiting[0]!.amount))
+      waiting.shift()!.resolve(mine);
     this.lowSpare = mine.spare / 2;
     if (this.isNearEnd) parts.whenUrgent();
   }

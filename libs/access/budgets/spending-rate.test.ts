@@ -21,6 +21,15 @@ it('says nothing before a twentieth of a second has gone by', () => {
   expect(rate.perSecond).toBe(0);
 });
 
+it('takes one dear request for no rate', () => {
+  nowMs += 5_000;
+  rate.add(2_000);
+  nowMs += 60;
+  expect(rate.perSecond).toBe(0);
+  nowMs += 240;
+  expect(rate.perSecond).toBeLessThan(7_000);
+});
+
 it('follows a rise at once and a fall by halves', () => {
   spend(1, 1, 100);
   expect(rate.perSecond).toBeCloseTo(1_000);

@@ -104,6 +104,11 @@ export class PayloadRecorder implements AsyncDisposable {
   private redact(payload: CapturedPayload): Redacted | undefined {
     const { content: render, bytes: _bytes, ...rest } = payload;
     const redactions: Redactions = {};
+    // Whatever it is redacted to, it would still be too large; and reading it takes its time.
+    if (payload.bytes > 2 * largestContentBytes) {
+      this.drop(payload.endpoint, 'it is too large');
+      return undefined;
+    }
     try {
       const content = Buffer.from(JSON.stringify(redactValue(render(), this.settings.redactor, redactions)));
       if (content.length <= largestContentBytes) return { ...rest, content, redactions };

@@ -35,7 +35,7 @@ export function judgeCrisis(read: ReadText, phrases: ReadonlyMap<number, CrisisP
     .map((hit) => judge(read, hit, phrases.get(hit.entry.group)!, context))
     .filter((finding) => finding !== undefined);
   if (findings.length === 0) return nothingFound('crisis');
-  const score = Math.max(...findings.map((finding) => finding.score), scoreOfWeak(findings));
+  const score = findings.reduce((most, finding) => Math.max(most, finding.score), scoreOfWeak(findings));
   const counted = findings.filter(
     (finding) => finding.score >= crisisThreshold || (finding.phrases.kind === 'weak' && score >= crisisThreshold),
   );

@@ -38,8 +38,21 @@ const placeOf = (match: RegExpExecArray): Place => ({
   end: match.index + match[0].length,
 });
 
-const isWithin = (span: PersonalSpan, places: readonly Place[]): boolean =>
-  places.some(({ start, end }) => start <= span.start && span.end <= end);
+/** @param places in order, apart from each other: the last that begins no later is the only one that can hold the span */
+function isWithin(span: PersonalSpan, places: readonly Place[]): boolean {
+  const at = lastFrom(places, span.start);
+  return at >= 0 && span.end <= places[at]!.end;
+}
+
+function lastFrom(places: readonly Place[], start: number): number {
+  let [low, high] = [0, places.length];
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (places[middle]!.start <= start) low = middle + 1;
+    else high = middle;
+  }
+  return low - 1;
+}
 
 /** The gate's word on what `findPersonal` found. */
 export function checkPrivacy(spans: readonly PersonalSpan[]): GateResult {

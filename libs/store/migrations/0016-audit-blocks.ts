@@ -76,6 +76,8 @@ const ending = [
    DECLARE removed bigint; begins bigint; gone bigint[];
    BEGIN
      LOCK TABLE audit_holds, audit_hold_releases IN SHARE MODE;
+     -- What is linked meanwhile would be removed unseen.
+     LOCK TABLE audit_blocks IN SHARE ROW EXCLUSIVE MODE;
      IF NOT EXISTS (SELECT 1 FROM audit_tombstones t WHERE t.first_position = first AND t.last_position = last) THEN
        RAISE EXCEPTION 'positions % to % have no tombstone', first, last USING ERRCODE = 'insufficient_privilege';
      END IF;
