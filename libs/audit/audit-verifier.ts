@@ -103,12 +103,14 @@ export class AuditVerifier {
 
   private async startAt(after: number, publicKeys: ReadonlyMap<string, string>): Promise<ChainHead | undefined> {
     if (after === 0) return undefined;
-    const rows = await this.settings.database.query<{ body: unknown }>(
-      'SELECT body FROM audit_checkpoints WHERE count <= $1 ORDER BY count DESC, id DESC LIMIT 10',
+    const rows = await this.settings.database.query<{ count: string; body: unknown }>(
+      'SELECT count, body FROM audit_checkpoints WHERE count <= $1 ORDER BY count DESC, id DESC LIMIT 10',
       [after],
     );
-    for (const { body } of rows) {
+    for (const { count, body } of rows) {
       const parsed = checkpointSchema.safeParse(body);
+      // One that is filed under an earlier place than it speaks of would have rows passed over.
+      if (parsed.success && parsed.data.count !== Number(count)) continue;
       const publicKey = parsed.success ? publicKeys.get(parsed.data.keyId) : undefined;
       if (parsed.success && publicKey !== undefined && isSigned(parsed.data, publicKey))
         return { position: parsed.data.count, hash: Buffer.from(parsed.data.head, 'hex') };

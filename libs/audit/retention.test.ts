@@ -58,7 +58,8 @@ function trail(by: AuditKeys, database = db.database) {
     },
     checkpoints: new CheckpointWriter({ database, keys: by, chainer, place, log, clock }),
     purge: new AuditPurge({ database, keys: by, log, rowsPerTombstone: 4 }),
-    verify: () => new AuditVerifier({ database, keys: by, place, chainer, vanishedRows: () => 0 }).verify(),
+    verify: (after?: number) =>
+      new AuditVerifier({ database, keys: by, place, chainer, vanishedRows: () => 0 }).verify(after),
     offline: async (publicKey: string) => {
       const lines: string[] = [];
       for await (const line of auditExport({ database, keys: by, chainer })) lines.push(line.trimEnd());
@@ -194,6 +195,16 @@ describe('a checkpoint', () => {
     const texts: string[] = [];
     for await (const text of new FolderPlace(folder).read()) texts.push(text);
     expect(JSON.parse(texts.at(-1)!)).toMatchObject({ count: 13 });
+  });
+
+  it('that is filed under an earlier place hides no row from a verification that begins there', async () => {
+    await db.database.query(
+      'INSERT INTO audit_checkpoints (count, body) SELECT 3, body FROM audit_checkpoints ORDER BY id DESC LIMIT 1',
+    );
+    await db.database.query('ALTER TABLE audit_events DISABLE TRIGGER ALL');
+    await db.database.query(`UPDATE audit_events SET actor = 'key:nobody' WHERE resource = 'thing:7'`);
+    const { isClean, findings } = await made.verify(3);
+    expect([isClean, findings.map(({ kind }) => kind)]).toEqual([false, ['row-changed']]);
   });
 
   it('after a line that a crash has cut stands in a line of its own', async () => {
