@@ -2,15 +2,14 @@ import { execFile } from 'node:child_process';
 import { once } from 'node:events';
 import { readdir, readFile, rm, stat, writeFile, mkdtemp } from 'node:fs/promises';
 import { connect as connectHttp2, constants } from 'node:http2';
-import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { fileURLToPath } from 'node:url';
-import { credentials, loadPackageDefinition, Metadata, status, type ServiceError } from '@grpc/grpc-js';
-import { loadSync } from '@grpc/proto-loader';
+import { credentials, Metadata, status, type ServiceError } from '@grpc/grpc-js';
 import { Agent, fetch } from 'undici';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { InferenceClient } from '../support/inference-grpc.js';
 import { SluiceInstance } from '../support/sluice-instance.js';
 
 const run = promisify(execFile);
@@ -65,14 +64,11 @@ it('speaks HTTP/2 and gRPC with that certificate, and nothing without TLS', asyn
   expect(head[constants.HTTP2_HEADER_STATUS]).toBe(200);
   session.destroy();
   await expect(fetch(`http://127.0.0.1:${sluice.port}/v2/health/live`)).rejects.toThrow('fetch failed');
-  const { GRPCInferenceService: Service } = (
-    loadPackageDefinition(loadSync(createRequire(import.meta.url).resolve('#proto/open-inference'))) as any
-  ).inference;
   const metadata = new Metadata();
   metadata.set('authorization', `Bearer ${key}`);
   const codes: (number | undefined)[] = [];
   for (const each of [credentials.createSsl(Buffer.from(certificate)), credentials.createInsecure()]) {
-    const client = new Service(`localhost:${sluice.grpcPort}`, each);
+    const client = new InferenceClient(`localhost:${sluice.grpcPort}`, each);
     const options = { deadline: Date.now() + 30_000 };
     const failure = await new Promise<ServiceError | null>((resolve) => {
       client.ModelReady({ name: 'tone' }, metadata, options, (error: ServiceError | null) => resolve(error));

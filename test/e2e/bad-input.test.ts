@@ -1,8 +1,7 @@
-import { createRequire } from 'node:module';
 import { connect } from 'node:net';
-import { credentials, loadPackageDefinition, Metadata, status, type ServiceError } from '@grpc/grpc-js';
-import { loadSync } from '@grpc/proto-loader';
+import { credentials, Metadata, status, type ServiceError } from '@grpc/grpc-js';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { InferenceClient } from '../support/inference-grpc.js';
 import { SluiceInstance } from '../support/sluice-instance.js';
 import { Traffic, variedText } from '../support/traffic.js';
 
@@ -109,10 +108,7 @@ it('keeps everything but health closed without a key, and refuses a key in the a
 });
 
 it('answers over gRPC as well, with the same words', async () => {
-  const { GRPCInferenceService: Service } = (
-    loadPackageDefinition(loadSync(createRequire(import.meta.url).resolve('#proto/open-inference'))) as any
-  ).inference;
-  const client = new Service(`127.0.0.1:${sluice.grpcPort}`, credentials.createInsecure());
+  const client = new InferenceClient(`127.0.0.1:${sluice.grpcPort}`, credentials.createInsecure());
   const metadata = new Metadata();
   metadata.set('authorization', `Bearer ${key}`);
   const failure = await new Promise<ServiceError>((resolve) => {

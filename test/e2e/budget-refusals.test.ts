@@ -1,11 +1,11 @@
 import { Database } from '#libs/store';
-import { createRequire } from 'node:module';
-import { credentials, loadPackageDefinition, Metadata, status, type ServiceError } from '@grpc/grpc-js';
-import { loadSync } from '@grpc/proto-loader';
+import { credentials, Metadata, status, type ServiceError } from '@grpc/grpc-js';
 import OpenAI, { RateLimitError } from 'openai';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { periodOf } from '../support/budgets.js';
 import { ScriptedUpstream, sendJson } from '../support/openai-upstream.js';
+import { InferenceClient } from '../support/inference-grpc.js';
+import { offerFar } from '../support/remote-endpoint.js';
 import { SluiceInstance } from '../support/sluice-instance.js';
 
 const patience = { timeout: 120_000, interval: 100 };
@@ -37,18 +37,8 @@ beforeAll(async () => {
     }),
   );
   sluice = owned.use(await SluiceInstance.start());
-  const manifest = {
-    schemaVersion: 1,
-    name: 'far',
-    version: '1',
-    format: 'remote',
-    task: 'text-generation',
-    remote: { protocol: 'openai', targets: [{ url: upstream.address, model: 'far' }] },
-  };
-  expect((await sluice.call('POST', '/api/models', { manifest })).status).toBe(201);
-  expect((await sluice.call('POST', '/api/endpoints', { name: 'far', model: 'far', version: '1' })).status).toBe(201);
+  await offerFar(sluice, upstream.address, 'far');
   expect((await sluice.call('POST', '/api/prices', { endpoint: 'tone', requestMicros: 1 })).status).toBe(201);
-  await vi.waitFor(async () => expect((await sluice.call('GET', '/v2/models/far/ready')).status).toBe(200), patience);
   const [pid] = await sluice.pids('api');
   const { DATABASE_URL: url } = await sluice.environmentOf(pid);
   database = owned.use(await Database.connect({ url: url!, applicationName: 'refusals' }));
@@ -120,10 +110,7 @@ it('refuses over the Open Inference Protocol, by HTTP and by gRPC, and says whic
   ]);
   expect(await refused.json()).toEqual({ error: expect.stringMatching(words) });
 
-  const { GRPCInferenceService: Service } = (
-    loadPackageDefinition(loadSync(createRequire(import.meta.url).resolve('#proto/open-inference'))) as any
-  ).inference;
-  const client = new Service(`127.0.0.1:${sluice.grpcPort}`, credentials.createInsecure());
+  const client = new InferenceClient(`127.0.0.1:${sluice.grpcPort}`, credentials.createInsecure());
   const metadata = new Metadata();
   metadata.set('authorization', `Bearer ${key}`);
   const input = { name: 'text', datatype: 'BYTES', shape: [1], contents: { bytesContents: [Buffer.from('I')] } };

@@ -2,13 +2,13 @@ import { Client, Connection } from '@temporalio/client';
 import type { TemporalServer } from '#libs/platform';
 import { execFile } from 'node:child_process';
 import { createPublicKey, verify } from 'node:crypto';
-import { createRequire } from 'node:module';
 import { promisify } from 'node:util';
-import { credentials, loadPackageDefinition, Metadata } from '@grpc/grpc-js';
-import { loadSync } from '@grpc/proto-loader';
+import { credentials, Metadata } from '@grpc/grpc-js';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { freshDatabase, type FreshDatabase } from '../support/database.js';
 import { openStream, ScriptedUpstream, sendJson, usage } from '../support/openai-upstream.js';
+import { InferenceClient } from '../support/inference-grpc.js';
+import { offerFar } from '../support/remote-endpoint.js';
 import { SluiceInstance } from '../support/sluice-instance.js';
 import { startTemporal } from '../support/temporal.js';
 import { TraceCollector } from '../support/trace-collector.js';
@@ -58,16 +58,7 @@ beforeAll(async () => {
     write('[DONE]');
     res.end();
   });
-  const manifest = {
-    schemaVersion: 1,
-    name: 'far',
-    version: '1',
-    format: 'remote',
-    task: 'text-generation',
-    remote: { protocol: 'openai', targets: [{ url: upstream.address, model: 'm' }] },
-  };
-  expect((await sluice.call('POST', '/api/models', { manifest })).status).toBe(201);
-  expect((await sluice.call('POST', '/api/endpoints', { name: 'far', model: 'far', version: '1' })).status).toBe(201);
+  await offerFar(sluice, upstream.address, 'm');
   const roles = ['operator', 'auditor', 'steward', 'caller'];
   key = (await sluice.call('POST', '/api/keys', { name: 'officer', roles })).body.key as string;
 });
@@ -241,10 +232,7 @@ it('logs what is said to language models in the same way, whole and streamed, an
 
 /** A request about the same person over gRPC, whose metadata are what headers are to HTTP. @returns its id */
 async function overGrpc(): Promise<string> {
-  const { GRPCInferenceService: Service } = (
-    loadPackageDefinition(loadSync(createRequire(import.meta.url).resolve('#proto/open-inference'))) as any
-  ).inference;
-  const client = new Service(`127.0.0.1:${sluice.grpcPort}`, credentials.createInsecure());
+  const client = new InferenceClient(`127.0.0.1:${sluice.grpcPort}`, credentials.createInsecure());
   const metadata = new Metadata();
   metadata.set('authorization', `Bearer ${key}`);
   metadata.set('sluice-subject', subject);

@@ -1,10 +1,9 @@
 import { readdir, readFile } from 'node:fs/promises';
-import { createRequire } from 'node:module';
 import { connect } from 'node:net';
 import { join } from 'node:path';
-import { credentials, loadPackageDefinition, Metadata } from '@grpc/grpc-js';
-import { loadSync } from '@grpc/proto-loader';
+import { credentials, Metadata } from '@grpc/grpc-js';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { InferenceClient } from '../support/inference-grpc.js';
 import { SluiceInstance } from '../support/sluice-instance.js';
 import { TraceCollector } from '../support/trace-collector.js';
 
@@ -148,10 +147,7 @@ async function unreadable(bytes: string): Promise<void> {
 }
 
 async function overGrpc(shown: string): Promise<void> {
-  const { GRPCInferenceService: Service } = (
-    loadPackageDefinition(loadSync(createRequire(import.meta.url).resolve('#proto/open-inference'))) as any
-  ).inference;
-  const client = new Service(`127.0.0.1:${sluice.grpcPort}`, credentials.createInsecure());
+  const client = new InferenceClient(`127.0.0.1:${sluice.grpcPort}`, credentials.createInsecure());
   for (const entries of [
     [['authorization', `Bearer ${secret('a refused key')}`]],
     [['authorization', `Bearer ${shown}`]],

@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http';
-import { expect, vi } from 'vitest';
 import { ScriptedUpstream, sendJson, type UpstreamRequest } from './openai-upstream.js';
+import { offerFar } from './remote-endpoint.js';
 import type { SluiceInstance } from './sluice-instance.js';
 
 /** As the model server of a language model counts: a few tokens of prompt, and up to what it was asked for. */
@@ -9,7 +9,6 @@ export const mostTokens = 20;
 
 /** A slot is taken for so long, so that there are more who want one than there are slots. */
 const slotMs = { least: 150, more: 300 };
-const readyPatience = { timeout: 60_000, interval: 100 };
 
 interface Counted {
   count: number;
@@ -31,16 +30,8 @@ export class CountingUpstream implements AsyncDisposable {
   }
 
   /** Serves it as the endpoint `far`. Resolves when that is ready. */
-  async register(sluice: SluiceInstance): Promise<void> {
-    const targets = [{ url: this.server.address, model: 'far' }];
-    const remote = { protocol: 'openai', targets };
-    const manifest = { schemaVersion: 1, name: 'far', version: '1', format: 'remote', task: 'text-generation', remote };
-    expect((await sluice.call('POST', '/api/models', { manifest })).status).toBe(201);
-    const endpoint = { name: 'far', model: 'far', version: '1' };
-    expect((await sluice.call('POST', '/api/endpoints', endpoint)).status).toBe(201);
-    const isReady = async (): Promise<void> =>
-      expect((await sluice.call('GET', '/v2/models/far/ready')).status).toBe(200);
-    await vi.waitFor(isReady, readyPatience);
+  register(sluice: SluiceInstance): Promise<void> {
+    return offerFar(sluice, this.server.address, 'far');
   }
 
   /** How many requests ever came. */
